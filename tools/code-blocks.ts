@@ -9,7 +9,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import ts from "typescript";
 import { type CodeBlock, moduleSymbol } from "./docstrings.ts";
-import { type Finding, type Project, projectOfFiles } from "./project.ts";
+import { type Finding, type Project, projectOfFiles, walk } from "./project.ts";
 
 const PUBLIC_NAME = "caraway";
 const MODULES: Readonly<Record<string, string>> = {
@@ -105,7 +105,7 @@ function asModule(
     return list.length === 0 ? "" : `import { ${list.join(", ")} } from "${module}";`;
   });
   const head = imports.join(" ");
-  if (parses(block.code)) return { text: `${head}\n${block.code}\nexport {};\n`, prelude: 1 };
+  if (!yieldsAtTop(block.code)) return { text: `${head}\n${block.code}\nexport {};\n`, prelude: 1 };
   const text = `${head}\nexport function* example() {\n${block.code}\n}\n`;
   return { text, prelude: 2 };
 }
@@ -117,11 +117,13 @@ function usesName(code: string, name: string): boolean {
   return isUsed && !new RegExp(`\\b(const|let|class|function\\*?)\\s+${name}\\b`).test(code);
 }
 
-/** Whether a block stands as it is; `yield*` outside a generator does not. */
-function parses(code: string): boolean {
-  const { diagnostics } = ts.transpileModule(`${code}\nexport {};`, {
-    reportDiagnostics: true,
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
+/** Whether a block has a `yield` outside of any generator. */
+function yieldsAtTop(code: string): boolean {
+  let found = false;
+  const file = ts.createSourceFile("block.ts", code, ts.ScriptTarget.ES2022);
+  // Inside a generator it parses as a YieldExpression, elsewhere as a mere name.
+  walk(file, (node) => {
+    if (ts.isIdentifier(node) && node.text === "yield") found = true;
   });
-  return (diagnostics ?? []).length === 0;
+  return found;
 }

@@ -74,7 +74,8 @@ export function checkDocstrings(project: Project, entries = ENTRIES): Finding[] 
       findings.push(findingAt(project, declaration.getSourceFile(), gap.node, gap.message));
     }
   }
-  return findings;
+  // The compiler lists functions first; readers go from top to bottom.
+  return findings.sort((a, b) => (a.file === b.file ? a.line - b.line : a.file < b.file ? -1 : 1));
 }
 
 interface Gap {

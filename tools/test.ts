@@ -61,7 +61,8 @@ function run(stage: Stage): boolean {
   });
   const seconds = ((performance.now() - started) / 1000).toFixed(1);
   const isGood = result.status === 0;
-  if (!isGood && !stage.isLoud) process.stdout.write(`${result.stdout ?? ""}${result.stderr ?? ""}`);
+  if (!isGood && !stage.isLoud)
+    process.stdout.write(`${result.stdout ?? ""}${result.stderr ?? ""}`);
   if (result.error !== undefined) console.log(String(result.error));
   console.log(`${isGood ? "pass" : "FAIL"}  ${stage.name} (${seconds} s)`);
   return isGood;
