@@ -38,7 +38,8 @@ function clangFormat(): Stage | Skipped {
   const name = "format c++";
   const files = listFiles(ROOT, "native-io", [".cc", ".h"]);
   if (files.length === 0) return { name, skip: "no C++ files" };
-  if (!existsSync(path.join(ROOT, ".clang-format")) && !existsSync("native-io/.clang-format")) {
+  const styles = [".clang-format", "native-io/.clang-format"];
+  if (!styles.some((style) => existsSync(path.join(ROOT, style)))) {
     return { name, skip: "no .clang-format" };
   }
   if (spawnSync("clang-format", ["--version"]).status !== 0) {
