@@ -1,0 +1,51 @@
+# Builds native-io/build/Release/caraway_native_io.node; see install.mjs (release) and
+# asan.mjs (the same sources under AddressSanitizer).
+{
+  "variables": {
+    "asan%": 0,
+    "napi_include%": "<!(node -p \"require('node:path').dirname(require.resolve('node-addon-api'))\")",
+    "source_dir%": "src",
+  },
+  "targets": [
+    {
+      "target_name": "caraway_native_io",
+      "sources": [
+        "<(source_dir)/af-packet.cc",
+        "<(source_dir)/checksum.cc",
+        "<(source_dir)/link-info.cc",
+        "<(source_dir)/link-watch.cc",
+        "<(source_dir)/module.cc",
+        "<(source_dir)/net-namespace.cc",
+        "<(source_dir)/shared-memory.cc",
+        "<(source_dir)/tap.cc",
+        "<(source_dir)/wake.cc",
+      ],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],
+      "cflags_cc": [
+        "-std=c++20",
+        "-fno-exceptions",
+        "-fno-rtti",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-Wconversion",
+        "-Wshadow",
+        "-Werror",
+        "-isystem",
+        "<(napi_include)",
+      ],
+      "conditions": [
+        [
+          "asan==1",
+          {
+            "cflags_cc": ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g", "-O1"],
+            # Node-API callbacks cross from code built without RTTI: vptr checks cannot work there.
+            "cflags_cc+": ["-fno-sanitize=vptr", "-fno-sanitize-recover=undefined"],
+            "ldflags": ["-fsanitize=address,undefined"],
+          },
+        ]
+      ],
+    }
+  ],
+}

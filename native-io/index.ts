@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+// The typed door to the C++ addon: NIC drivers that share their frame memory with us, and the
+// monotonic clock. Imported by src/link/native-driver.ts alone. How the addon is laid out and
+// what each of its functions does is told in addon.ts.
+
+import { type Addon, loadAddon, type OpenedDriver } from "./addon.ts";
+import { driverError, driverErrorOf } from "./error.ts";
+import { checkAfPacket, checkTap, type NativeDriverOptions } from "./options.ts";
+
+export {
+  type Addon,
+  type OpenedDriver,
+  STATUS_FIELDS,
+  STATUS_NOW_MS,
+  STATUS_POLLS,
+  STATUS_RX_BYTES,
+  STATUS_RX_DROPPED,
+  STATUS_RX_FRAMES,
+  STATUS_RX_OVERRUNS,
+  STATUS_RX_SUPER_FRAMES,
+  STATUS_RX_TOO_LARGE,
+  STATUS_TX_BYTES,
+  STATUS_TX_DROPPED,
+  STATUS_TX_FRAMES,
+} from "./addon.ts";
+export type { DriverError } from "./error.ts";
+export type {
+  AfPacketOptions,
+  FanoutMode,
+  FanoutOptions,
+  NativeDriverOptions,
+  TapOptions,
+} from "./options.ts";
+
+/** Says why there is no addon, or null when there is one. */
+export function whyUnavailable(): string | null {
+  const loaded = loadAddon();
+  return "addon" in loaded ? null : loaded.reason;
+}
+
+/**
+ * Returns the addon.
+ *
+ * @throws ENOSYS: it is not there; the message says why.
+ */
+export function requireAddon(): Addon {
+  const loaded = loadAddon();
+  if ("addon" in loaded) return loaded.addon;
+  throw driverError("ENOSYS", `the native drivers are not available: ${loaded.reason}`);
+}
+
+/**
+ * Opens a device.
+ *
+ * @param options Which driver, and how.
+ * @returns The shared memory and the handle. `addon.close(handle)` frees both.
+ * @throws EBUSY: the TAP device is in use.
+ * @throws EINVAL: an option is wrong; the message names it.
+ * @throws EMFILE: 64 drivers are open in this thread.
+ * @throws ENETDOWN: the interface is down.
+ * @throws ENODEV: there is no such interface.
+ * @throws ENOENT: there is no such network namespace, or no /dev/net/tun.
+ * @throws ENOMEM: the rings do not fit into memory.
+ * @throws ENOSYS: there is no addon.
+ * @throws EOPNOTSUPP: the interface does not carry Ethernet frames.
+ * @throws EPERM: a capability is missing; the message names it.
+ */
+export function openDevice(options: NativeDriverOptions): OpenedDriver {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError("options must be an object { driver, interface, ... }");
+  }
+  const checked =
+    options.driver === "af_packet"
+      ? { kind: "af_packet" as const, options: checkAfPacket(options) }
+      : options.driver === "tap"
+        ? { kind: "tap" as const, options: checkTap(options) }
+        : null;
+  if (checked === null) throw driverError("EINVAL", 'driver must be "af_packet" or "tap"');
+  const addon = requireAddon();
+  const opened =
+    checked.kind === "af_packet"
+      ? addon.openAfPacket(checked.options)
+      : addon.openTap(checked.options);
+  if ("message" in opened) throw driverErrorOf(opened.errno, opened.message);
+  return opened;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+
+#include "checksum.h"
+
+#include <netinet/in.h>
+
+#include <cstring>
+
+#include "driver-contract.h"
+
+namespace caraway {
+namespace {
+
+constexpr size_t kIpv4MinHeaderBytes = 20;
+constexpr size_t kTcpMinHeaderBytes = 20;
+constexpr size_t kUdpHeaderBytes = 8;
+constexpr size_t kUdpChecksumOffset = 6;
+// RFC 791: the low 13 bits are the offset, 0x2000 says that more fragments follow.
+constexpr unsigned kFragmentMask = 0x3fff;
+
+unsigned Read16(const uint8_t* bytes) { return (unsigned{bytes[0]} << 8) | bytes[1]; }
+
+}  // namespace
+
+uint64_t Sum16(const uint8_t* bytes, size_t length, uint64_t initial) {
+  // 32-bit words into 64-bit sums: no carry can be lost below 16 GB, and the compiler vectorises.
+  uint64_t even = initial;
+  uint64_t odd = 0;
+  while (length >= 8) {
+    uint32_t words[2];
+    std::memcpy(words, bytes, sizeof(words));
+    even += words[0];
+    odd += words[1];
+    bytes += 8;
+    length -= 8;
+  }
+  if (length > 0) {
+    // Zero padding does not change the sum (RFC 1071 §4.1).
+    uint8_t rest[8] = {};
+    uint32_t words[2];
+    std::memcpy(rest, bytes, length);
+    std::memcpy(words, rest, sizeof(words));
+    even += words[0];
+    odd += words[1];
+  }
+  return even + odd;
+}
+
+uint16_t Fold16(uint64_t sum) {
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffffffff) + (sum >> 32);
+  sum = (sum & 0xffff) + (sum >> 16);
+  sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(sum);
+}
+
+bool TransportChecksumIsGood(const uint8_t* frame, size_t length) {
+  if (length < kEthernetHeaderBytes + kIpv4MinHeaderBytes) return false;
+  if (Read16(frame + 12) != 0x0800) return false;
+  const uint8_t* ip = frame + kEthernetHeaderBytes;
+  const size_t header = size_t{ip[0] & 0x0fu} * 4;
+  const size_t total = Read16(ip + 2);
+  if ((ip[0] >> 4) != 4 || header < kIpv4MinHeaderBytes || total < header) return false;
+  if (total > length - kEthernetHeaderBytes) return false;
+  if ((Read16(ip + 6) & kFragmentMask) != 0) return false;
+  const uint8_t* transport = ip + header;
+  size_t bytes = total - header;
+  const uint8_t protocol = ip[9];
+  if (protocol == IPPROTO_TCP) {
+    if (bytes < kTcpMinHeaderBytes) return false;
+  } else if (protocol == IPPROTO_UDP) {
+    if (bytes < kUdpHeaderBytes) return false;
+    // RFC 768: zero means that there is none; whether that is acceptable is the stack's choice.
+    if (Read16(transport + kUdpChecksumOffset) == 0) return false;
+    if (Read16(transport + 4) != bytes) return false;
+  } else {
+    return false;
+  }
+  // RFC 9293 §3.1: pseudo-header of the addresses, the protocol and the transport length.
+  const uint64_t pseudo =
+      Sum16(ip + 12, 8, 0) + htons(uint16_t{protocol}) + htons(static_cast<uint16_t>(bytes));
+  return Fold16(Sum16(transport, bytes, pseudo)) == 0xffff;
+}
+
+bool FinishChecksum(uint8_t* frame, size_t length, int32_t field) {
+  const size_t start = static_cast<uint32_t>(field) >> 16;
+  const size_t offset = static_cast<uint32_t>(field) & 0xffff;
+  if (start + offset + sizeof(uint16_t) > length) return false;
+  auto sum = static_cast<uint16_t>(~Fold16(Sum16(frame + start, length - start, 0)));
+  // Zero would mean "no checksum" in UDP (RFC 768); in TCP both forms verify. Linux does the same.
+  if (sum == 0) sum = 0xffff;
+  std::memcpy(frame + start + offset, &sum, sizeof(sum));
+  return true;
+}
+
+}  // namespace caraway

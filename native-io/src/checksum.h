@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The Internet checksum (RFC 1071) over a frame, both ways. Bounds are checked here: neither the
+// frame nor the descriptor is trusted.
+
+#ifndef CARAWAY_NATIVE_IO_CHECKSUM_H_
+#define CARAWAY_NATIVE_IO_CHECKSUM_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace caraway {
+
+// Ones' complement sum of the bytes, unfolded, added to `initial`; in memory byte order.
+uint64_t Sum16(const uint8_t* bytes, size_t length, uint64_t initial);
+
+// Folds to 16 bits, in memory byte order.
+uint16_t Fold16(uint64_t sum);
+
+// Whether the frame is an unfragmented IPv4 packet whose TCP or UDP checksum is there and right.
+bool TransportChecksumIsGood(const uint8_t* frame, size_t length);
+
+// Finishes the checksum a tx descriptor asks for: `field` is (start << 16) | offset. False when
+// the field lies outside of the frame.
+bool FinishChecksum(uint8_t* frame, size_t length, int32_t field);
+
+}  // namespace caraway
+
+#endif  // CARAWAY_NATIVE_IO_CHECKSUM_H_
