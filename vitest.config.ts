@@ -3,7 +3,7 @@
 // repository itself (build, consumer, the checks of tools/). `machine` talks to the kernel in
 // network namespaces or measures real time: one file after the other, once the rest is done.
 
-import { defineConfig } from "vitest/config";
+import { defineConfig, type ViteUserConfig } from "vitest/config";
 
 const MACHINE_TESTS = ["test/interop/**/*.test.ts", "test/native-io/**/*.test.ts"];
 const REPO_TESTS = ["test/repo/**/*.test.ts"];
@@ -11,7 +11,10 @@ const REPO_TESTS = ["test/repo/**/*.test.ts"];
 /** Where `.ci/run` wants the results as JSON; it counts them. */
 const reportPath = process.env["CARAWAY_TEST_REPORT"];
 
-export default defineConfig({
+/** Set by `npm run fuzz`: that many frames take as long as they take. */
+const isLongFuzz = process.env["CARAWAY_FUZZ_FRAMES"] !== undefined;
+
+const config: ViteUserConfig = defineConfig({
   test: {
     globals: false,
     passWithNoTests: false,
@@ -27,7 +30,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: [...MACHINE_TESTS, ...REPO_TESTS],
-          testTimeout: 20_000,
+          testTimeout: isLongFuzz ? 0 : 20_000,
           sequence: { groupOrder: 0 },
         },
       },
@@ -56,3 +59,5 @@ export default defineConfig({
     ],
   },
 });
+
+export default config;
