@@ -2,6 +2,7 @@
 // What a TCP connection asks of the stack around it. Everything in src/tcp is sans-I/O: it is
 // called with segments and times, and calls these few functions back.
 
+import type { TcpCounters } from "./counters.ts";
 import type { Tcb } from "./tcb.ts";
 
 /** In-order bytes, or the end of the stream, can be taken. */
@@ -29,4 +30,6 @@ export interface TcbHost {
   requestOutput(tcb: Tcb): void;
   /** Marks whoever waits for one of these events ready; resumes nobody. */
   notify(tcb: Tcb, events: number): void;
+  /** Where drops are counted; without it every connection counts for itself. */
+  readonly tcpCounters?: TcpCounters;
 }

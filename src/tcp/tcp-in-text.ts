@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+// The seventh and the eighth check of RFC 9293 §3.10.7.4: segment text and FIN. Which ACK follows:
+// RFC 5681 §4.2 (at once for anything out of the ordinary), RFC 1122 §4.2.3.2 (else every second
+// segment, or a little later).
+
+import { FIN, SYN, type TcpSegment } from "../wire/tcp.ts";
+import { sendAckNow } from "./challenge-ack.ts";
+import { EVENT_READABLE } from "./host.ts";
+import { gt, lt } from "./seq.ts";
+import {
+  CLOSE_WAIT,
+  CLOSING,
+  ESTABLISHED,
+  FIN_WAIT_1,
+  FIN_WAIT_2,
+  setState,
+  TIME_WAIT,
+} from "./state.ts";
+import { NEVER, type Tcb } from "./tcb.ts";
+import { enterTimeWait, restartTimeWait } from "./time-wait.ts";
+
+/** SHLD-19: an ACK at least for every second segment. */
+const SEGMENTS_PER_ACK = 2;
+
+/** Whether the peer may still send: its FIN has not been reached, and both SYNs are done. */
+function isReceiving(tcb: Tcb): boolean {
+  const { state } = tcb;
+  return state === ESTABLISHED || state === FIN_WAIT_1 || state === FIN_WAIT_2;
+}
+
+/** Sequence number of the first payload byte. */
+function textSequence(seg: TcpSegment): number {
+  return (seg.flags & SYN) !== 0 ? (seg.seq + 1) | 0 : seg.seq;
+}
+
+/** Where text must end: at our window's edge, or at a FIN that is known already. */
+function textLimit(tcb: Tcb): number {
+  const { rcv } = tcb;
+  return rcv.finSeen && lt(rcv.finSeq, rcv.edge) ? rcv.finSeq : rcv.edge;
+}
+
+/**
+ * Seventh, the text: in order it goes to the reader, out of order it is kept (SHLD-31), beyond the
+ * window it is cut off.
+ *
+ * @param tcb - the fifth check was passed
+ * @param seg - not kept
+ * @param nowMs - time of this round, ms
+ */
+export function processText(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
+  if (seg.payloadBytes === 0) return;
+  if (!isReceiving(tcb)) {
+    tcb.counters.afterFin++;
+    return;
+  }
+  const { rcv } = tcb;
+  let offset = seg.payloadOffset;
+  let length = seg.payloadBytes;
+  let relative = (textSequence(seg) - rcv.nxt) | 0;
+  const isRepeated = relative < 0;
+  if (isRepeated) {
+    offset -= relative;
+    length += relative;
+    relative = 0;
+  }
+  const room = ((textLimit(tcb) - rcv.nxt) | 0) - relative;
+  const isCut = length > room;
+  if (isCut) {
+    tcb.counters.beyondWindow++;
+    length = room;
+  }
+  if (length <= 0) {
+    sendAckNow(tcb, nowMs);
+    return;
+  }
+  const hadGaps = tcb.receiveBuffer.hasGaps;
+  const advance = tcb.receiveBuffer.insert(relative, seg.bytes, offset, length);
+  if (advance === 0) {
+    // RFC 5681 §4.2: one duplicate ACK for each, at once; the sender counts them.
+    sendAckNow(tcb, nowMs);
+    return;
+  }
+  rcv.nxt = (rcv.nxt + advance) | 0;
+  tcb.bytesReceived += advance;
+  if (rcv.isDiscarding) tcb.receiveBuffer.discard();
+  else tcb.host.notify(tcb, EVENT_READABLE);
+  scheduleAck(tcb, hadGaps || isRepeated || isCut, nowMs);
+}
+
+/** Decides how soon what was just taken is acknowledged; `output` at the end of the round acts. */
+function scheduleAck(tcb: Tcb, isUrgent: boolean, nowMs: number): void {
+  const { rcv } = tcb;
+  rcv.segmentsSinceAck++;
+  const unacked = (rcv.nxt - rcv.lastAckSent) | 0;
+  if (isUrgent || rcv.segmentsSinceAck >= SEGMENTS_PER_ACK || unacked >= 2 * rcv.mss) {
+    tcb.ackNow = true;
+  } else if (tcb.delayedAckAtMs === NEVER) {
+    tcb.delayedAckAtMs = nowMs + tcb.config.delayedAckMs;
+  }
+  tcb.host.requestOutput(tcb);
+}
+
+/**
+ * Eighth, FIN: the stream ends once everything before it is there. A FIN that came early is
+ * remembered; the first one counts (hostile input D9).
+ *
+ * @param tcb - the fifth check was passed, the text was taken
+ * @param seg - not kept
+ * @param nowMs - time of this round, ms
+ */
+export function processFin(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
+  const { rcv } = tcb;
+  if ((seg.flags & FIN) !== 0) {
+    if (tcb.state === TIME_WAIT) restartTimeWait(tcb, nowMs);
+    if (!isReceiving(tcb)) return;
+    noteFin(tcb, seg, nowMs);
+  }
+  if (!rcv.finSeen || rcv.finReceived || rcv.nxt !== rcv.finSeq) return;
+  rcv.nxt = (rcv.nxt + 1) | 0;
+  if (gt(rcv.nxt, rcv.edge)) rcv.edge = rcv.nxt;
+  rcv.finReceived = true;
+  tcb.ackNow = true;
+  tcb.host.notify(tcb, EVENT_READABLE);
+  tcb.host.requestOutput(tcb);
+  if (tcb.state === ESTABLISHED) setState(tcb, CLOSE_WAIT);
+  else if (tcb.state === FIN_WAIT_1) setState(tcb, CLOSING);
+  else if (tcb.state === FIN_WAIT_2) enterTimeWait(tcb, nowMs);
+}
+
+/** Remembers where the stream ends, unless the segment was cut off before its FIN. */
+function noteFin(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
+  const { rcv } = tcb;
+  const finSeq = (textSequence(seg) + seg.payloadBytes) | 0;
+  // A bare FIN right at the edge needs no room in the buffer: it may pass a closed window.
+  if (!rcv.finSeen && !gt(finSeq, rcv.edge) && !lt(finSeq, rcv.nxt)) {
+    rcv.finSeen = true;
+    rcv.finSeq = finSeq;
+  }
+  // Out of order and without text, so `processText` has not answered it.
+  if (rcv.nxt !== rcv.finSeq && seg.payloadBytes === 0) sendAckNow(tcb, nowMs);
+}
