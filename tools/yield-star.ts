@@ -87,6 +87,8 @@ function isOperation(checker: ts.TypeChecker, expression: ts.Expression): boolea
 function isOperationType(checker: ts.TypeChecker, type: ts.Type): boolean {
   if (type.isUnionOrIntersection())
     return type.types.some((each) => isOperationType(checker, each));
+  // Effection's tasks are operations and promises; they run already.
+  if (type.getProperty("then") !== undefined) return false;
   if (type.symbol !== undefined && OPERATION_NAMES.has(type.symbol.name)) return true;
   if (type.aliasSymbol !== undefined && OPERATION_NAMES.has(type.aliasSymbol.name)) return true;
   const bases = type.isClassOrInterface()

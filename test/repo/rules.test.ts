@@ -159,8 +159,9 @@ describe("yield*", () => {
     const project = only({
       "src/zz-operations.ts": OPERATIONS,
       "src/zz-fixture.ts": [
-        'import type { Operation } from "effection";',
+        'import { type Operation, run } from "effection";',
         'import { each, go, op, Recv } from "./zz-operations.ts";',
+        "run(() => op());",
         "export function* f(): Operation<void> {",
         "  yield* op();",
         "  yield* go(() => op());",
