@@ -5,7 +5,7 @@ import { NetError } from "../../scheduler/net-error.ts";
 
 /** Makes the error for a wrong argument. */
 export function wrong(syscall: string, name: string, rule: string, value: unknown): NetError {
-  return new NetError("EINVAL", syscall, { detail: `${name} ${rule}, got ${show(value)}` });
+  return new NetError("EINVAL", syscall, { message: `${name} ${rule}, got ${show(value)}` });
 }
 
 /** Returns `value` if it is an integer from `low` to `high`. */
