@@ -139,7 +139,7 @@ export type LoadedAddon = { readonly addon: Addon } | { readonly reason: string 
 const FILE = "caraway_native_io.node";
 let loaded: LoadedAddon | null = null;
 
-/** Loads the addon, once. */
+/** Loads the addon, once: the file CARAWAY_NATIVE_IO names, or the package's own. */
 export function loadAddon(): LoadedAddon {
   loaded ??= load();
   return loaded;
@@ -152,8 +152,9 @@ function load(): LoadedAddon {
   const home = homeDirectory();
   const require = createRequire(import.meta.url);
   const reasons: string[] = [];
-  for (const file of candidates(home)) {
-    if (!existsSync(file)) continue;
+  const chosen = process.env["CARAWAY_NATIVE_IO"] ?? "";
+  for (const file of chosen === "" ? candidates(home) : [path.resolve(chosen)]) {
+    if (chosen === "" && !existsSync(file)) continue;
     try {
       return { addon: require(file) as Addon };
     } catch (error) {
@@ -172,10 +173,8 @@ function homeDirectory(): string {
   return isDist ? fromDist : here;
 }
 
-/** Where the addon may lie: the user's choice, built by the installation, prebuilt. */
+/** Where the addon may lie: built by the installation, or prebuilt. */
 function candidates(home: string): string[] {
-  const chosen = process.env["CARAWAY_NATIVE_IO"];
-  if (chosen !== undefined && chosen !== "") return [path.resolve(chosen)];
   return [
     path.join(home, "build", "Release", FILE),
     path.join(home, "prebuilds", `linux-${process.arch}`, FILE),

@@ -205,8 +205,8 @@ bool AfPacket::Bind(const AfPacketOptions& options, Failure* failure) {
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = interface_index_;
   if (bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    failure->Set(errno, "binding to interface " + options.interface +
-                            " failed: " + std::strerror(errno));
+    failure->Set(errno,
+                 "binding to interface " + options.interface + " failed: " + std::strerror(errno));
     return false;
   }
   return true;
@@ -298,8 +298,8 @@ void AfPacket::Commit(uint32_t counter) {
   tpacket2_hdr* header = TxSlot(counter);
   uint8_t* frame = reinterpret_cast<uint8_t*>(header) + kTxDataOffset;
   const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));
-  bool is_good = length >= kEthernetHeaderBytes &&
-                 length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;
+  bool is_good =
+      length >= kEthernetHeaderBytes && length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;
   if (is_good && (descriptor.flags & kTxChecksum) != 0) {
     is_good = FinishChecksum(frame, length, descriptor.checksum);
   }
@@ -381,8 +381,8 @@ bool AfPacket::Locate(const tpacket2_hdr& header, uint32_t status, Descriptor* o
   } else {
     const size_t offset = whole_offset_ + whole_used_;
     // MSG_TRUNC: the result is the length of the frame, even if it is more than there is room for.
-    const ssize_t length = recv(fd_.get(), memory_.base() + offset, kMaxFrameBytes,
-                                MSG_DONTWAIT | MSG_TRUNC);
+    const ssize_t length =
+        recv(fd_.get(), memory_.base() + offset, kMaxFrameBytes, MSG_DONTWAIT | MSG_TRUNC);
     out->offset = static_cast<int32_t>(offset);
     out->length = static_cast<int32_t>(std::min<ssize_t>(length, kMaxFrameBytes));
     if (out->length > 0) whole_used_ += RoundUp(static_cast<size_t>(out->length), 64);
@@ -411,8 +411,7 @@ bool AfPacket::Judge(const tpacket2_hdr& header, uint32_t status, Descriptor* ou
   if (length > static_cast<size_t>(mtu_) + kEthernetHeaderBytes) {
     memory_.status()->rx_super_frames++;
   }
-  const bool is_good =
-      is_known || TransportChecksumIsGood(memory_.base() + out->offset, length);
+  const bool is_good = is_known || TransportChecksumIsGood(memory_.base() + out->offset, length);
   out->flags = is_good ? kRxChecksumValid : 0;
   return true;
 }

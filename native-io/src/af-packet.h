@@ -89,7 +89,7 @@ class AfPacket final : public Driver {
   uint32_t tx_given_back_ = 0;
   uint32_t tx_sent_ = 0;
   uint32_t tx_queued_ = 0;
-  double tx_stalled_since_ms_ = 0;  // 0: the device takes frames
+  double tx_stalled_since_ms_ = 0;   // 0: the device takes frames
   std::vector<uint8_t> tx_is_void_;  // per slot: the kernel is told to skip it
 };
 

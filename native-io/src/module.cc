@@ -167,9 +167,9 @@ Napi::Value DriverObject(Napi::Env env, std::unique_ptr<Driver> opened) {
   Addon* addon = AddonOf(env);
   OpenDriver* place = addon->Add(std::move(opened));
   if (place == nullptr) {
-    return FailureObject(
-        env, {EMFILE, "already " + std::to_string(kMaxDrivers) + " drivers are open in this "
-                      "thread; close one first"});
+    return FailureObject(env, {EMFILE, "already " + std::to_string(kMaxDrivers) +
+                                           " drivers are open in this "
+                                           "thread; close one first"});
   }
   Driver& driver = *place->driver;
   SharedMemory& memory = driver.memory();

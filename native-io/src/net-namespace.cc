@@ -32,14 +32,12 @@ void* RunVisit(void* argument) {
 
 }  // namespace
 
-bool RunInNamespace(const std::string& netns, const std::function<void()>& body,
-                    Failure* failure) {
+bool RunInNamespace(const std::string& netns, const std::function<void()>& body, Failure* failure) {
   if (netns.empty()) {
     body();
     return true;
   }
-  const std::string path =
-      netns.find('/') == std::string::npos ? "/run/netns/" + netns : netns;
+  const std::string path = netns.find('/') == std::string::npos ? "/run/netns/" + netns : netns;
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.valid()) {
     failure->Set(errno, "netns: no network namespace at " + path + " (" + std::strerror(errno) +

@@ -15,8 +15,7 @@ namespace caraway {
 // Runs `body` in the named namespace, on a thread that lives only for this call; on the calling
 // thread when `netns` is empty. A name without a slash is looked up under /run/netns. False with
 // `failure` when the namespace cannot be entered; `body` has not run then.
-bool RunInNamespace(const std::string& netns, const std::function<void()>& body,
-                    Failure* failure);
+bool RunInNamespace(const std::string& netns, const std::function<void()>& body, Failure* failure);
 
 }  // namespace caraway
 

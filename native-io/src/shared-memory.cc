@@ -32,9 +32,8 @@ bool SharedMemory::Allocate(size_t frames_bytes, size_t rx_entries, size_t tx_sl
   rx_entries_ = rx_entries;
   tx_slots_ = tx_slots;
   size_ = RoundUp(status_offset() + sizeof(Status), page);
-  void* memory =
-      mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-           0);
+  void* memory = mmap(nullptr, size_, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return false;
   base_ = static_cast<uint8_t*>(memory);
   return true;
@@ -46,9 +45,7 @@ bool SharedMemory::MapDevice(int fd, size_t bytes) {
 
 size_t SharedMemory::tx_offset() const { return rx_offset() + rx_entries_ * sizeof(Descriptor); }
 
-size_t SharedMemory::control_offset() const {
-  return tx_offset() + tx_slots_ * sizeof(Descriptor);
-}
+size_t SharedMemory::control_offset() const { return tx_offset() + tx_slots_ * sizeof(Descriptor); }
 
 size_t SharedMemory::status_offset() const {
   return control_offset() + kControlFields * sizeof(int32_t);

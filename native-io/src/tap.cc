@@ -86,8 +86,9 @@ bool Tap::OpenDevice(const TapOptions&, Failure* failure) {
   if (fd_.valid()) return true;
   const int error = errno;
   if (error == EACCES || error == EPERM) {
-    failure->Set(EPERM, "opening /dev/net/tun was refused; run as root, or let the user read "
-                        "and write the device");
+    failure->Set(EPERM,
+                 "opening /dev/net/tun was refused; run as root, or let the user read "
+                 "and write the device");
   } else {
     failure->Set(error, "no /dev/net/tun" + Because(error) + "; `modprobe tun` provides it");
   }
@@ -105,14 +106,15 @@ bool Tap::Attach(const TapOptions& options, Failure* failure) {
   }
   const int error = errno;
   if (error == EPERM) {
-    failure->Set(EPERM, "a TAP device needs CAP_NET_ADMIN: run as root, or `setcap "
-                        "cap_net_admin+ep` the node binary, or attach to a persistent device "
-                        "that belongs to this user, or run inside `unshare -Urn`");
+    failure->Set(EPERM,
+                 "a TAP device needs CAP_NET_ADMIN: run as root, or `setcap "
+                 "cap_net_admin+ep` the node binary, or attach to a persistent device "
+                 "that belongs to this user, or run inside `unshare -Urn`");
   } else if (error == EBUSY) {
     failure->Set(EBUSY, "TAP device " + options.interface + " is in use by another process");
   } else if (error == EINVAL) {
-    failure->Set(EINVAL, "interface: " + options.interface +
-                             " exists and is not a TAP device of one queue");
+    failure->Set(
+        EINVAL, "interface: " + options.interface + " exists and is not a TAP device of one queue");
   } else {
     failure->Set(error, "no TAP device " + options.interface + Because(error));
   }
@@ -137,8 +139,10 @@ bool Tap::Configure(const TapOptions& options, Failure* failure) {
   LinkInfo link;
   if (!ReadLink(fd, interface_, &link, failure)) return false;
   if (!link.is_up) {
-    failure->Set(ENETDOWN, "interface " + interface_ + " is down; open with linkUp: true, or "
-                           "`ip link set " + interface_ + " up`");
+    failure->Set(ENETDOWN, "interface " + interface_ +
+                               " is down; open with linkUp: true, or "
+                               "`ip link set " +
+                               interface_ + " up`");
     return false;
   }
   // The notices of what was just done are no news.
@@ -238,8 +242,8 @@ bool Tap::Send(const Descriptor& descriptor) {
   uint8_t* frame = memory_.base() + tx_offset_ + slot * tx_slot_bytes_ + kTxDataOffset;
   const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));
   VirtioNetHeader header{};
-  bool is_good = length >= kEthernetHeaderBytes &&
-                 length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;
+  bool is_good =
+      length >= kEthernetHeaderBytes && length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;
   if (is_good && (descriptor.flags & kTxChecksum) != 0) {
     // Never finished by anybody: the kernel knows that the bytes have not left this host, and
     // finishes it should the frame be forwarded.
