@@ -148,7 +148,7 @@ export function discardReceived(tcb: Tcb): void {
 
 /**
  * CLOSE: a FIN follows the last queued byte. Receiving goes on. In SYN-RECEIVED the FIN waits for
- * the handshake; in SYN-SENT the connection is simply gone (RFC 9293 §3.10.4).
+ * the handshake; in SYN-SENT the connection is gone at once, with -ECONNABORTED (RFC 9293 §3.10.4).
  *
  * @param tcb - the connection
  * @param nowMs - time of this round, ms
@@ -162,7 +162,7 @@ export function finish(tcb: Tcb, nowMs: number): number {
   snd.finQueued = true;
   snd.finSeq = ((snd.synAcked ? snd.una : snd.iss + 1) + tcb.sendBuffer.length) | 0;
   if (tcb.state === SYN_SENT) {
-    terminate(tcb, 0);
+    terminate(tcb, ECONNABORTED);
     return 0;
   }
   if (tcb.state === ESTABLISHED) setState(tcb, FIN_WAIT_1);

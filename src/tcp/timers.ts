@@ -56,9 +56,9 @@ function endTimeout(tcb: Tcb, nowMs: number): void {
   terminate(tcb, ETIMEDOUT);
 }
 
-/** R2 in force now, ms: longer for a SYN (MUST-23). */
-function giveUpMs(tcb: Tcb): number {
-  return tcb.snd.synAcked ? tcb.config.r2Ms : tcb.config.synR2Ms;
+/** When R2 is reached: it is longer for a SYN (MUST-23). */
+function giveUpAtMs(tcb: Tcb): number {
+  return tcb.progressAtMs + (tcb.snd.synAcked ? tcb.config.r2Ms : tcb.config.synR2Ms);
 }
 
 /** R2 is reached: the connection ends (MUST-20), for the reason that ICMP gave if it did. */
@@ -72,14 +72,14 @@ function giveUp(tcb: Tcb): void {
  * so that giving up takes no longer than was asked for.
  */
 export function retransmitDeadline(tcb: Tcb, nowMs: number): number {
-  return Math.min(nowMs + tcb.rto.rtoMs, tcb.progressAtMs + giveUpMs(tcb));
+  return Math.min(nowMs + tcb.rto.rtoMs, giveUpAtMs(tcb));
 }
 
 /** RFC 6298 §5.4 to §5.6, and R1 and R2 of RFC 9293 §3.8.3. */
 function retransmissionTimeout(tcb: Tcb, nowMs: number): void {
   const { snd, config } = tcb;
   tcb.rtoAtMs = NEVER;
-  if (nowMs - tcb.progressAtMs >= giveUpMs(tcb)) {
+  if (nowMs >= giveUpAtMs(tcb)) {
     giveUp(tcb);
     return;
   }
@@ -105,7 +105,7 @@ function retransmissionTimeout(tcb: Tcb, nowMs: number): void {
 
 /** SHLD-30: the interval doubles, up to the largest RTO. MUST-37: only silence counts for R2. */
 function persistTimeout(tcb: Tcb, nowMs: number): void {
-  if (nowMs - tcb.progressAtMs >= giveUpMs(tcb)) {
+  if (nowMs >= giveUpAtMs(tcb)) {
     giveUp(tcb);
     return;
   }
