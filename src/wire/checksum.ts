@@ -6,45 +6,85 @@
 /** Folded sum of correct data, its checksum field included (RFC 1071 §1). */
 export const SUM_OF_VALID = 0xffff;
 
+/** Misses of the remembered view after which it is replaced; see `viewOf`. */
+const MISSES_PER_VIEW = 16;
+/** From here on a new view pays for itself at once, in bytes. */
+const VIEW_WORTH_BYTES = 256;
+
+// 32-bit reads sum 1,460 bytes in a third of the time of byte reads, and need a DataView. All
+// frames of a driver lie in one block, so the view of the last block is nearly always the right
+// one. It is a cache of a pure function's helper, not state: results never depend on it. It keeps
+// at most one block of memory from being collected.
+let viewedBytes: Uint8Array = new Uint8Array(0);
+let view: DataView = new DataView(viewedBytes.buffer);
+let misses = 0;
+
+/** Whether `view` is over `bytes` now; several blocks in turn must not make a view each time. */
+function hasView(bytes: Uint8Array, length: number): boolean {
+  if (bytes === viewedBytes) return true;
+  if (length < VIEW_WORTH_BYTES && ++misses < MISSES_PER_VIEW) return false;
+  misses = 0;
+  viewedBytes = bytes;
+  view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return true;
+}
+
 /**
  * Sums bytes as 16-bit big-endian words; an odd last byte counts as its word's high half.
  *
- * High and low halves are summed apart: both stay far below 2^31, so no carry is ever lost and
- * the engine keeps them in integer registers.
- *
  * @param bytes - memory that holds the data
  * @param offset - first byte
- * @param length - bytes to sum, at most 65,535
+ * @param length - bytes to sum, at most 65,535, all inside `bytes`
  * @param initial - sum to go on from, below 2^32
  * @returns the sum, below 2^25; `fold` makes it 16 bits
  * @remarks Source: RFC 1071 §2.
  */
 export function sum16(bytes: Uint8Array, offset: number, length: number, initial = 0): number {
+  const carried = (initial & 0xffff) + (initial >>> 16);
+  if (!hasView(bytes, length)) return sumBytes(bytes, offset, length) + carried;
+  const words = view;
+  let i = offset | 0;
+  const end = (i + length) | 0;
+  // High and low halves are summed apart: neither can leave the int32 range in 65,535 bytes.
+  let high = 0;
+  let low = 0;
+  for (const end16 = (end - 16) | 0; i <= end16; i = (i + 16) | 0) {
+    const a = words.getInt32(i);
+    const b = words.getInt32(i + 4);
+    const c = words.getInt32(i + 8);
+    const d = words.getInt32(i + 12);
+    high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
+    low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
+  }
+  for (const end4 = (end - 4) | 0; i <= end4; i = (i + 4) | 0) {
+    const a = words.getInt32(i);
+    high = (high + (a >>> 16)) | 0;
+    low = (low + (a & 0xffff)) | 0;
+  }
+  if (i <= end - 2) {
+    low += words.getUint16(i);
+    i += 2;
+  }
+  if (i < end) low += (bytes[i] as number) << 8;
+  return (high & 0xffff) + (high >>> 16) + (low & 0xffff) + (low >>> 16) + carried;
+}
+
+function sumBytes(bytes: Uint8Array, offset: number, length: number): number {
   let high = 0;
   let low = 0;
   let i = offset | 0;
   const end = (i + length) | 0;
-  const end8 = (end - 8) | 0;
-  for (; i <= end8; i = (i + 8) | 0) {
-    high +=
-      (bytes[i] as number) +
-      (bytes[i + 2] as number) +
-      (bytes[i + 4] as number) +
-      (bytes[i + 6] as number);
-    low +=
-      (bytes[i + 1] as number) +
-      (bytes[i + 3] as number) +
-      (bytes[i + 5] as number) +
-      (bytes[i + 7] as number);
+  for (const end4 = (end - 4) | 0; i <= end4; i = (i + 4) | 0) {
+    high += (bytes[i] as number) + (bytes[i + 2] as number);
+    low += (bytes[i + 1] as number) + (bytes[i + 3] as number);
   }
-  for (; i < end - 1; i = (i + 2) | 0) {
+  for (const end2 = (end - 2) | 0; i <= end2; i = (i + 2) | 0) {
     high += bytes[i] as number;
     low += bytes[i + 1] as number;
   }
   if (i < end) high += bytes[i] as number;
-  // high < 2^23: high << 8 fits an int32; low is added after the first fold.
-  const sum = high << 8;
-  return (sum & 0xffff) + (sum >>> 16) + low + (initial & 0xffff) + (initial >>> 16);
+  // Only called below VIEW_WORTH_BYTES: no half comes near 2^16.
+  return (high << 8) + low;
 }
 
 /**
