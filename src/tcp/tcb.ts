@@ -201,7 +201,7 @@ export class Tcb {
   timedSeq: number;
   /** When the timed octet was first sent. */
   timedAtMs: number;
-  /** When the octet timed before it was first sent: no valid TSecr is older. */
+  /** When the segment at SND.UNA was last sent again: an older TSecr is not believed. */
   echoFloorMs: number;
 
   // --- timestamps (RFC 7323 §4, §5) -----------------------------------------------------------

@@ -52,9 +52,8 @@ export function synSentArrives(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
 
 /** MUST-10: the peer's SYN crosses ours. Text on it is not taken, the peer sends it again. */
 function openSimultaneously(tcb: Tcb): void {
-  // Our SYN leaves again, now with an ACK; which of the two is answered cannot be told (Karn).
+  // Our SYN leaves again, now with an ACK.
   tcb.snd.resend = tcb.snd.iss;
-  tcb.isTimingClean = false;
   setState(tcb, SYN_RECEIVED);
   tcb.host.requestOutput(tcb);
 }

@@ -9,14 +9,14 @@ import { sendAckNow, sendChallengeAck } from "./challenge-ack.ts";
 import { ECONNREFUSED, ECONNRESET } from "./errno.ts";
 import { EVENT_READABLE } from "./host.ts";
 import { segmentLength } from "./reset.ts";
-import { gt } from "./seq.ts";
+import { geq, gt, leq } from "./seq.ts";
 import { ESTABLISHED, FIN_WAIT_2, SYN_RECEIVED, TIME_WAIT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { checkAck } from "./tcp-in-ack.ts";
 import { processFin, processText } from "./tcp-in-text.ts";
 import { terminate } from "./terminate.ts";
 import { restartTimeWait } from "./time-wait.ts";
-import { isOldTimestamp } from "./timestamps.ts";
+import { isOldTimestamp, rememberTimestamp } from "./timestamps.ts";
 
 /**
  * Takes one segment in SYN-RECEIVED or later.
@@ -81,8 +81,22 @@ function checkSequence(tcb: Tcb, seg: TcpSegment, nowMs: number): boolean {
     // Acknowledge it, and restart the 2 MSL timeout." It never passes the first check.
     restartTimeWait(tcb, nowMs);
   }
+  if (isCredible(tcb, seg, relative, length)) rememberTimestamp(tcb, seg, nowMs);
   answerUnacceptable(tcb, seg, nowMs);
   return false;
+}
+
+/**
+ * Whether an old duplicate is the peer's own: not far behind, and its ACK fits. Its timestamp is
+ * then echoed (RFC 7323 §5.3 R3 asks for no more): the peer, whose segment came but whose ACK was
+ * lost, else takes the time until it tried again for the round trip. A blind guess must not set
+ * TS.Recent, or PAWS would lock the peer out.
+ */
+function isCredible(tcb: Tcb, seg: TcpSegment, relative: number, length: number): boolean {
+  const { snd } = tcb;
+  if ((seg.flags & (ACK | SYN)) !== ACK) return false;
+  if (length === 0 || relative >= 0 || relative < -tcb.receiveBuffer.limitBytes) return false;
+  return leq(seg.ack, snd.nxt) && geq(seg.ack, (snd.una - snd.maxWnd) | 0);
 }
 
 /**
@@ -95,7 +109,6 @@ function checkSequence(tcb: Tcb, seg: TcpSegment, nowMs: number): boolean {
 function synAgain(tcb: Tcb, seg: TcpSegment, nowMs: number): boolean {
   if ((seg.flags & ACK) === 0) {
     tcb.snd.resend = tcb.snd.iss;
-    tcb.isTimingClean = false;
     tcb.host.requestOutput(tcb);
     return false;
   }

@@ -13,7 +13,7 @@ import { LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import { NEVER, type Tcb } from "./tcb.ts";
 import { transmit } from "./tcp-out-segment.ts";
 import { armTimers } from "./timers.ts";
-import { startTiming } from "./timestamps.ts";
+import { spoilTiming, startTiming } from "./timestamps.ts";
 
 /** `segmentSize`: nothing may go. 0 means a bare FIN. */
 const NOTHING = -1;
@@ -46,11 +46,12 @@ function sendSyn(tcb: Tcb, nowMs: number): void {
   const flags = tcb.state === SYN_SENT ? SYN : SYN | ACK;
   if (!transmit(tcb, snd.iss, flags, 0, 0, nowMs)) return;
   snd.resend = (snd.iss + 1) | 0;
-  if (tcb.isTiming) countRetransmit(tcb);
-  startTiming(tcb, snd.iss, nowMs);
+  if (tcb.isTiming) noteRetransmit(tcb, snd.iss, nowMs);
+  else startTiming(tcb, snd.iss, nowMs);
 }
 
-function countRetransmit(tcb: Tcb): void {
+function noteRetransmit(tcb: Tcb, seq: number, nowMs: number): void {
+  spoilTiming(tcb, seq, nowMs);
   tcb.retransmits++;
   tcb.counters.retransmits++;
 }
@@ -72,10 +73,7 @@ function sendText(tcb: Tcb, seq: number, bytes: number, mayFin: boolean, nowMs: 
   if (!transmit(tcb, seq, flags, at, bytes, nowMs)) return -1;
   tcb.lastDataAtMs = nowMs;
   const length = hasFin ? bytes + 1 : bytes;
-  if (lt(seq, snd.nxt)) {
-    tcb.isTimingClean = false;
-    countRetransmit(tcb);
-  }
+  if (lt(seq, snd.nxt)) noteRetransmit(tcb, seq, nowMs);
   const next = (seq + length) | 0;
   if (gt(next, snd.nxt)) {
     startTiming(tcb, snd.nxt, nowMs);

@@ -90,7 +90,6 @@ function retransmissionTimeout(tcb: Tcb, nowMs: number): void {
     tcb.host.notify(tcb, EVENT_STATE);
   }
   tcb.rto.backOff();
-  tcb.isTimingClean = false;
   if (!snd.synAcked) {
     tcb.synTimedOut = true;
     snd.resend = snd.iss;

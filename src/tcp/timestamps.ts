@@ -3,8 +3,9 @@
 //
 // One octet is timed at a time, about one sample per round trip. If nothing was retransmitted
 // meanwhile, our own clock gives the sample, to the microsecond and out of the peer's reach. Only
-// after a retransmission, where that would be ambiguous, TSecr is asked, and believed only within
-// the bounds that the connection's history sets (hostile input D11).
+// after a retransmission, where that would be ambiguous, TSecr is asked. It is believed if it names
+// the retransmission or something later: anything earlier may be a stale echo (a peer whose ACK was
+// lost echoes what it had recorded before), or forged (hostile input D11).
 
 import type { TcpSegment } from "../wire/tcp.ts";
 import { geq, gt, leq, lt } from "./seq.ts";
@@ -49,23 +50,36 @@ export function startTiming(tcb: Tcb, seq: number, nowMs: number): void {
 }
 
 /**
- * Takes the sample if `seg` acknowledges the timed octet.
+ * Notes that the segment at `seq` leaves again.
  *
- * @param tcb - the connection; SND.UNA not yet advanced
+ * @param tcb - the connection
+ * @param seq - its first sequence number
+ * @param nowMs - time of this round, ms
+ */
+export function spoilTiming(tcb: Tcb, seq: number, nowMs: number): void {
+  tcb.isTimingClean = false;
+  if (seq === tcb.snd.una) tcb.echoFloorMs = nowMs;
+}
+
+/**
+ * Takes the sample if `seg` acknowledges the timed octet; after a timeout, from the first ACK that
+ * allows one, since it ends the back-off.
+ *
+ * @param tcb - the connection; SND.UNA and `retries` as before this ACK
  * @param seg - with an acceptable ACK beyond SND.UNA
  * @param nowMs - time of this round, ms
  */
 export function sampleRoundTrip(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
-  if (!tcb.isTiming || !gt(seg.ack, tcb.timedSeq)) return;
-  tcb.isTiming = false;
-  const floorMs = tcb.echoFloorMs;
-  tcb.echoFloorMs = tcb.timedAtMs;
+  if (!tcb.isTiming) return;
+  const isReached = gt(seg.ack, tcb.timedSeq);
+  if (!isReached && tcb.retries === 0) return;
+  if (isReached) tcb.isTiming = false;
   if (tcb.isTimingClean) {
-    tcb.rto.sample(nowMs - tcb.timedAtMs);
+    if (isReached) tcb.rto.sample(nowMs - tcb.timedAtMs);
     return;
   }
   if (!tcb.hasTimestamps || !seg.hasTimestamps) return;
   const rttMs = (timestampNow(tcb, nowMs) - seg.tsEcr) | 0;
-  // What this ACK echoes was sent after the octet timed before: +1 for the tick it fell into.
-  if (rttMs >= 0 && rttMs <= nowMs - floorMs + 1) tcb.rto.sample(rttMs);
+  // One more for the tick that the retransmission fell into.
+  if (rttMs >= 0 && rttMs <= nowMs - tcb.echoFloorMs + 1) tcb.rto.sample(rttMs);
 }
