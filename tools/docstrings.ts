@@ -71,7 +71,7 @@ export function checkDocstrings(project: Project, entries = ENTRIES): Finding[] 
   for (const { name, declaration } of publicExports(project, entries)) {
     const gaps = gapsOf(project, name, declaration);
     for (const gap of gaps) {
-      findings.push(findingAt(project, declaration.getSourceFile(), gap.node, gap.message));
+      findings.push(findingAt(project, gap.node.getSourceFile(), gap.node, gap.message));
     }
   }
   // The compiler lists functions first; readers go from top to bottom.
@@ -99,6 +99,25 @@ function gapsOf(project: Project, name: string, declaration: ts.Declaration): Ga
   }
   if (isClass || ts.isInterfaceDeclaration(declaration)) {
     for (const member of declaration.members) gaps.push(...memberGaps(project, name, member));
+  }
+  if (callable === null && ts.isVariableDeclaration(declaration)) {
+    gaps.push(...objectGaps(project, name, declaration));
+  }
+  return gaps;
+}
+
+/** Of an object with functions in it (`tcp.listen`): the functions, wherever they are declared. */
+function objectGaps(project: Project, name: string, declaration: ts.VariableDeclaration): Gap[] {
+  const gaps: Gap[] = [];
+  const type = project.checker.getTypeAtLocation(declaration);
+  for (const property of project.checker.getPropertiesOfType(type)) {
+    const propertyType = project.checker.getTypeOfSymbolAtLocation(property, declaration);
+    const callable = propertyType.getCallSignatures()[0]?.getDeclaration();
+    if (callable === undefined || callable.getSourceFile().isDeclarationFile) continue;
+    // A class or an interface is checked by its own name, if it is exported.
+    if (ts.isClassDeclaration(callable.parent) || isHidden(callable)) continue;
+    const full = `${name}.${property.name}`;
+    gaps.push(...summaryGaps(full, callable), ...callableGaps(project, full, callable, callable));
   }
   return gaps;
 }

@@ -17,7 +17,8 @@ export const COLUMNS = 100;
 
 const FOLDERS = ["bench", "examples", "native-io", "scheduler", "src", "test", "tools"];
 const EXTENSIONS = [".ts", ".mts", ".mjs", ".js", ".c", ".cc", ".h"];
-const GROUPS = new Set(["describe", "suite"]);
+/** `describe`, `suite`, and helpers named after them (`describeWithNic`). */
+const GROUP = /^(describe|suite)/;
 
 /** Files over a limit, and those coming near. */
 export interface SizeReport {
@@ -78,5 +79,5 @@ function isGroup(node: ts.Node): boolean {
   while (ts.isPropertyAccessExpression(callee) || ts.isCallExpression(callee)) {
     callee = callee.expression;
   }
-  return ts.isIdentifier(callee) && GROUPS.has(callee.text);
+  return ts.isIdentifier(callee) && GROUP.test(callee.text);
 }

@@ -9,15 +9,8 @@ import ts from "typescript";
 import { type Finding, findingAt, type Project, relativePath, walk } from "./project.ts";
 
 const OPERATION_NAMES = new Set(["Operation", "Generator", "AsyncGenerator", "Wait"]);
-const TEST_FUNCTIONS = new Set([
-  "afterAll",
-  "afterEach",
-  "beforeAll",
-  "beforeEach",
-  "describe",
-  "it",
-  "test",
-]);
+/** vitest's functions, and helpers named after them (`describeWithNic`, `itWithNic`). */
+const TEST_FUNCTION = /^(?:(?:after|before)(?:All|Each)|(?:describe|it|test)(?:[A-Z]\w*)?)$/;
 const CHECKED = /^(src|scheduler|examples|bench|test|native-io)\//;
 
 /** Finds operations that are made and never run. */
@@ -118,7 +111,7 @@ function isGivenToVitest(node: ts.FunctionExpression): boolean {
   while (ts.isPropertyAccessExpression(callee) || ts.isCallExpression(callee)) {
     callee = callee.expression;
   }
-  return ts.isIdentifier(callee) && TEST_FUNCTIONS.has(callee.text);
+  return ts.isIdentifier(callee) && TEST_FUNCTION.test(callee.text);
 }
 
 function snippet(node: ts.Node): string {

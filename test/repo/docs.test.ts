@@ -75,6 +75,15 @@ describe("docstrings", () => {
     ]);
   });
 
+  it("looks into objects of functions", () => {
+    const text = `
+      interface Calls { /** Starts. */ start(port: number): void; }
+      /** The calls. */
+      export const calls: Calls = { start: () => {} };
+    `;
+    expect(gaps(text)).toEqual(["calls.start: no @param port"]);
+  });
+
   it("says that an entry is missing", () => {
     const project = projectOfFiles({ [ENTRY]: "export {};" });
     expect(checkDocstrings(project, ["src/zz-none.ts"])).toHaveLength(1);
