@@ -77,7 +77,10 @@ describe("docstrings", () => {
 
   it("looks into objects of functions", () => {
     const text = `
-      interface Calls { /** Starts. */ start(port: number): void; }
+      interface Calls {
+        /** Starts. */
+        start(port: number): void;
+      }
       /** The calls. */
       export const calls: Calls = { start: () => {} };
     `;
