@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+// Channels: values from one coroutine to another, in order. Without capacity a send meets a
+// receive (rendezvous); with capacity so many values may wait in between.
+
+import { NetError } from "./net-error.ts";
+import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
+
+const EPIPE = -32;
+const EBADF = -9;
+/** Largest capacity: a bound, not a recommendation. */
+const MAX_CAPACITY = 1 << 24;
+
+/** A typed queue between coroutines. Made by `channel()`. */
+export class Channel<T> {
+  readonly capacity: number;
+  readonly senders: WaitQueue = new WaitQueue();
+  readonly receivers: WaitQueue = new WaitQueue();
+  #values: (T | undefined)[];
+  #head: number;
+  #length: number;
+  #isDone: boolean;
+  #isClosed: boolean;
+
+  /** @internal Use `channel()`. */
+  constructor(capacity: number) {
+    this.capacity = capacity;
+    this.#values = [];
+    this.#head = 0;
+    this.#length = 0;
+    this.#isDone = false;
+    this.#isClosed = false;
+  }
+
+  /** Values that wait in the channel's own queue. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /**
+   * Hands over a value: returns once a receiver has it, or it is in the queue.
+   *
+   * @param value - anything
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @throws NetError EBADF (closed), ECANCELED, EPIPE (`done` was called), ETIMEDOUT
+   */
+  send(value: T, deadline?: number): Wait<void> {
+    return new SendWait<T>(this, value, deadline);
+  }
+
+  /**
+   * Takes the next value.
+   *
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @throws NetError EBADF (closed), ECANCELED, EPIPE (`done` was called and nothing is left),
+   *   ETIMEDOUT
+   */
+  recv(deadline?: number): Wait<T> {
+    return new RecvWait<T>(this, deadline);
+  }
+
+  /**
+   * Says that no more values follow: what is queued, and what blocked senders hold, still gets
+   * through, then receivers get EPIPE. Never waits.
+   *
+   * @throws NetError EBADF (closed), EPIPE (done already)
+   */
+  done(): void {
+    if (this.#isClosed) throw new NetError("EBADF", "channel.done");
+    if (this.#isDone) throw new NetError("EPIPE", "channel.done");
+    this.#isDone = true;
+    // Receivers are waiting, so nothing is queued: they see the end now.
+    this.receivers.wakeAll();
+  }
+
+  /** Ends the channel for both sides: who waits gets EBADF, values are dropped. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#values = [];
+    this.#length = 0;
+    this.senders.wakeAll();
+    this.receivers.wakeAll();
+  }
+
+  /** @internal One try to send. @returns as `Wait.poll` */
+  pollSend(wait: SendWait<T>): number {
+    if (wait.isHanded) return READY;
+    if (this.#isClosed) return EBADF;
+    // A send that was blocked when `done` was called still gets through.
+    if (this.#isDone && !wait.wasBlocked) return EPIPE;
+    const receiver = this.receivers.first as RecvWait<T> | null;
+    if (receiver !== null) {
+      receiver.value = wait.value;
+      receiver.isHanded = true;
+      this.receivers.wakeOne();
+      return READY;
+    }
+    if (this.#length < this.capacity) {
+      this.#put(wait.value);
+      return READY;
+    }
+    wait.wasBlocked = true;
+    return PENDING;
+  }
+
+  /** @internal One try to receive. @returns as `Wait.poll` */
+  pollRecv(wait: RecvWait<T>): number {
+    if (wait.isHanded) return READY;
+    if (this.#isClosed) return EBADF;
+    const sender = this.senders.first as SendWait<T> | null;
+    if (this.#length > 0) {
+      wait.value = this.#shift();
+      if (sender !== null) {
+        this.#put(sender.value);
+        sender.isHanded = true;
+        this.senders.wakeOne();
+      }
+    } else if (sender !== null) {
+      wait.value = sender.value;
+      sender.isHanded = true;
+      this.senders.wakeOne();
+    } else {
+      return this.#isDone ? EPIPE : PENDING;
+    }
+    wait.isHanded = true;
+    return READY;
+  }
+
+  #put(value: T): void {
+    this.#values[(this.#head + this.#length++) % this.capacity] = value;
+  }
+
+  #shift(): T {
+    const value = this.#values[this.#head] as T;
+    this.#values[this.#head] = undefined;
+    this.#length--;
+    this.#head = this.#length === 0 ? 0 : (this.#head + 1) % this.capacity;
+    return value;
+  }
+}
+
+class SendWait<T> extends Wait<void> {
+  readonly channel: Channel<T>;
+  readonly value: T;
+  /** A receiver has taken the value. */
+  isHanded: boolean;
+  wasBlocked: boolean;
+
+  constructor(channel: Channel<T>, value: T, deadline?: number) {
+    super("channel.send", deadline);
+    this.channel = channel;
+    this.value = value;
+    this.isHanded = false;
+    this.wasBlocked = false;
+  }
+
+  override reset(): void {
+    this.isHanded = false;
+    this.wasBlocked = false;
+  }
+
+  override poll(): number {
+    return this.channel.pollSend(this);
+  }
+
+  override queue(): WaitQueue {
+    return this.channel.senders;
+  }
+
+  override take(): void {}
+}
+
+class RecvWait<T> extends Wait<T> {
+  readonly channel: Channel<T>;
+  value: T | undefined;
+  /** `value` is ours. */
+  isHanded: boolean;
+
+  constructor(channel: Channel<T>, deadline?: number) {
+    super("channel.recv", deadline);
+    this.channel = channel;
+    this.value = undefined;
+    this.isHanded = false;
+  }
+
+  override reset(): void {
+    this.value = undefined;
+    this.isHanded = false;
+  }
+
+  override poll(): number {
+    return this.channel.pollRecv(this);
+  }
+
+  override queue(): WaitQueue {
+    return this.channel.receivers;
+  }
+
+  override take(): T {
+    const { value } = this;
+    this.value = undefined;
+    return value as T;
+  }
+}
+
+/**
+ * Makes a channel.
+ *
+ * @param capacity - values that may wait in it; 0: each send meets a receive
+ * @throws NetError EINVAL
+ * @example
+ * ```ts
+ * const lines = channel<string>();
+ * yield* go(function* () {
+ *   yield* lines.send("hello");
+ *   lines.done();
+ * });
+ * console.log(yield* lines.recv());
+ * ```
+ */
+export function channel<T>(capacity = 0): Channel<T> {
+  if (typeof capacity !== "number") throw new TypeError("channel: capacity must be a number");
+  if (!Number.isInteger(capacity) || capacity < 0 || capacity > MAX_CAPACITY) {
+    throw new NetError("EINVAL", "channel", {
+      message: `capacity must be an integer from 0 to ${MAX_CAPACITY}, got ${capacity}`,
+    });
+  }
+  return new Channel<T>(capacity);
+}

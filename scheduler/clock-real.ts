@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+// The real clock. This file and clock-virtual.ts are the only ones that may ask the machine for
+// the time or for a turn of its event loop (R1).
+
+import type { Clock } from "./clock.ts";
+
+/** Longest delay of Node's timers, ms; the loop simply looks again then. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** The machine's monotonic clock. */
+export class RealClock implements Clock {
+  readonly isVirtual = false;
+
+  read(): number {
+    return performance.now();
+  }
+
+  jump(): void {}
+
+  soon(turn: () => void): void {
+    setImmediate(turn);
+  }
+
+  after(delayMs: number, turn: () => void): () => void {
+    const timeout = setTimeout(turn, Math.min(Math.ceil(delayMs), MAX_DELAY_MS));
+    return () => clearTimeout(timeout);
+  }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// Who is running: the coroutine whose code executes right now, and the loop that `now()` asks.
+// The only mutable module state of the scheduler; a worker thread has its own copy.
+
+import type { Coroutine } from "./coroutine.ts";
+import type { Loop } from "./loop.ts";
+import type { Wait } from "./wait.ts";
+
+/** The coroutine that is running, null outside of one. */
+export let current: Coroutine | null = null;
+/** The loop whose round is running or ran last, null before the first. */
+export let loop: Loop | null = null;
+
+/** Says who runs now. @returns who ran before */
+export function setCurrent(next: Coroutine | null): Coroutine | null {
+  const previous = current;
+  current = next;
+  return previous;
+}
+
+/** Says which loop runs now. @returns which ran before */
+export function setLoop(next: Loop | null): Loop | null {
+  const previous = loop;
+  loop = next;
+  return previous;
+}
+
+/** Begins a wait of `coroutine`. @returns as `Wait.poll`; PENDING: it is parked */
+export function begin(coroutine: Coroutine, wait: Wait<unknown>): number {
+  return coroutine.begin(wait);
+}

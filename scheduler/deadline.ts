@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// Deadlines and shields around whole operations.
+
+import type { Operation } from "effection";
+import type { OperationLike } from "./coroutine.ts";
+import { current } from "./current.ts";
+import { withDeadlineInTask } from "./foreign-scope.ts";
+import { toOperation } from "./operation.ts";
+import { checkTime } from "./wait.ts";
+
+/**
+ * Bounds every wait inside `op`: each ends by the earlier of its own deadline and this one. What is
+ * started inside with `go` is bounded too.
+ *
+ * @param deadline - absolute ms on the loop's clock, negative: no bound of its own
+ * @param op - an operation or a generator function
+ * @returns what `op` returns
+ * @throws NetError ECANCELED, EINVAL, ETIMEDOUT, and whatever `op` throws
+ * @example
+ * ```ts
+ * const reply = yield* withDeadline(now() + 5_000, function* () {
+ *   yield* conn.send(request);
+ *   return yield* conn.recvSome(buf);
+ * });
+ * ```
+ */
+export function* withDeadline<T>(deadline: number, op: OperationLike<T>): Operation<T> {
+  checkTime("withDeadline", deadline);
+  const coroutine = current;
+  if (coroutine === null) return yield* withDeadlineInTask(deadline, op);
+  const before = coroutine.deadlineMs;
+  if (deadline >= 0 && deadline < before) coroutine.deadlineMs = deadline;
+  try {
+    return yield* toOperation(op);
+  } finally {
+    coroutine.deadlineMs = before;
+  }
+}
+
+/**
+ * Runs clean-up that must wait: inside, neither cancellation nor an enclosing deadline is felt,
+ * only `deadline`. Afterwards cancellation goes on where it was.
+ *
+ * @param deadline - absolute ms on the loop's clock, negative: none
+ * @param op - an operation or a generator function
+ * @returns what `op` returns
+ * @throws NetError EINVAL, ETIMEDOUT, and whatever `op` throws
+ * @example
+ * ```ts
+ * try {
+ *   yield* conversation(conn);
+ * } finally {
+ *   yield* shield(now() + 1_000, () => conn.close());
+ * }
+ * ```
+ */
+export function* shield<T>(deadline: number, op: OperationLike<T>): Operation<T> {
+  checkTime("shield", deadline);
+  const coroutine = current;
+  // Effection runs `finally` blocks of a halted task to their end by itself.
+  if (coroutine === null) return yield* withDeadlineInTask(deadline, op);
+  const before = coroutine.deadlineMs;
+  coroutine.deadlineMs = deadline >= 0 ? deadline : Number.POSITIVE_INFINITY;
+  coroutine.shields++;
+  try {
+    return yield* toOperation(op);
+  } finally {
+    coroutine.shields--;
+    coroutine.deadlineMs = before;
+  }
+}

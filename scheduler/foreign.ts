@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// A Wait inside a plain Effection task: it is polled and parked on the ambient loop just as in a
+// coroutine, and its outcome goes to Effection's resolver. Halting the task withdraws it.
+
+import type { Result, Scope } from "effection";
+import { loop as runningLoop } from "./current.ts";
+import { defaultLoop, type Loop } from "./loop.ts";
+import { LOOP_CONTEXT } from "./routine.ts";
+import { Timer } from "./timer-wheel.ts";
+import { PENDING, type Wait, type WaitOwner } from "./wait.ts";
+
+const ECANCELED = -125;
+const ETIMEDOUT = -110;
+
+/** The loop of a plain Effection task: that of the coroutine it descends from, or the default. */
+export function loopOf(routine: unknown): Loop {
+  const scope = (routine as { scope?: Scope }).scope;
+  return scope?.get(LOOP_CONTEXT) ?? runningLoop ?? defaultLoop();
+}
+
+class ForeignTimer extends Timer {
+  readonly task: ForeignTask;
+
+  constructor(task: ForeignTask) {
+    super();
+    this.task = task;
+  }
+
+  override fire(): void {
+    this.task.wake();
+  }
+}
+
+/** One wait of a plain Effection task. */
+export class ForeignTask implements WaitOwner {
+  readonly loop: Loop;
+  readonly wait: Wait<unknown>;
+  readonly #resolve: (result: Result<number>) => void;
+  readonly #timer: Timer;
+  readonly #limitMs: number;
+  #isReady = false;
+  #isSettled = false;
+
+  constructor(loop: Loop, wait: Wait<unknown>, resolve: (result: Result<number>) => void) {
+    this.loop = loop;
+    this.wait = wait;
+    this.#resolve = resolve;
+    this.#timer = new ForeignTimer(this);
+    this.#limitMs = wait.deadlineMs >= 0 ? wait.deadlineMs : Number.POSITIVE_INFINITY;
+    wait.limitMs = this.#limitMs;
+    loop.foreignTasks.add(this);
+  }
+
+  /** Polls; settles or parks. */
+  run(): void {
+    this.#isReady = false;
+    if (this.#isSettled) return;
+    const { wait, loop } = this;
+    const nowMs = loop.now();
+    let outcome = wait.poll(nowMs);
+    if (outcome === PENDING && this.#limitMs <= nowMs) outcome = ETIMEDOUT;
+    if (outcome !== PENDING) {
+      this.#leave();
+      this.#resolve({ ok: true, value: outcome });
+      return;
+    }
+    const at = Math.min(this.#limitMs, wait.wakeAtMs);
+    if (at !== Number.POSITIVE_INFINITY) loop.timers.arm(this.#timer, at);
+    wait.park(this);
+    loop.kick();
+  }
+
+  /** WaitOwner: marks. */
+  wake(): void {
+    if (this.#isReady || this.#isSettled) return;
+    this.#isReady = true;
+    this.loop.enqueueForeign(this);
+  }
+
+  /** The task was halted, or goes on. */
+  withdraw(): void {
+    if (this.#isSettled) return;
+    this.#leave();
+    this.wait.withdrawn(ECANCELED);
+  }
+
+  #leave(): void {
+    this.#isSettled = true;
+    this.loop.foreignTasks.delete(this);
+    this.loop.timers.cancel(this.#timer);
+    this.wait.unpark();
+  }
+}
+
+/** `Wait.enter`: what Effection calls when a plain task yields a Wait. */
+export function enterForeign(
+  wait: Wait<unknown>,
+  resolve: (result: Result<number>) => void,
+  routine: unknown,
+): (didExit: (result: Result<void>) => void) => void {
+  const task = new ForeignTask(loopOf(routine), wait, resolve);
+  task.run();
+  return (didExit) => {
+    task.withdraw();
+    didExit({ ok: true, value: undefined });
+  };
+}

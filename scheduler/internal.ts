@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: MIT
+// The scheduler's entry for the rest of the library: what it takes to write something that waits.
+
+export type { Bundle, Resource } from "./bundle.ts";
+export type { Coroutine } from "./coroutine.ts";
+export { codeOf, ERRNO, type ErrorCode } from "./errno.ts";
+export { Loop, type Poller } from "./loop.ts";
+export { currentCoroutine, currentLoop } from "./loop-of.ts";
+export { Timer, TimerWheel } from "./timer-wheel.ts";
+export { PENDING, READY, Wait, type WaitOwner, WaitQueue } from "./wait.ts";

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// Which loop and which coroutine code is running on.
+
+import type { Coroutine } from "./coroutine.ts";
+import { current, loop } from "./current.ts";
+import { defaultLoop, type Loop } from "./loop.ts";
+
+/** The loop that runs the calling code; the default loop outside of any. */
+export function currentLoop(): Loop {
+  return current?.loop ?? loop ?? defaultLoop();
+}
+
+/** The coroutine that runs the calling code, null outside of one. */
+export function currentCoroutine(): Coroutine | null {
+  return current;
+}

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: MIT
+// The run loop. A round: read the clock once, poll each driver, expire timers, run ready
+// coroutines up to a budget, flush. Between rounds it decides to go on, to let Node run, to sleep
+// until something happens, or (virtual clock) to jump to the next timer.
+
+import type { Bundle } from "./bundle.ts";
+import type { Clock } from "./clock.ts";
+import { RealClock } from "./clock-real.ts";
+import type { Coroutine } from "./coroutine.ts";
+import { setLoop } from "./current.ts";
+import type { ForeignTask } from "./foreign.ts";
+import { NetError } from "./net-error.ts";
+import { TimerWheel } from "./timer-wheel.ts";
+import { treeOf } from "./tree.ts";
+
+/** Coroutines resumed per round before I/O and timers are looked at again. */
+export const STEPS_PER_ROUND = 256;
+/** Real time that the loop keeps from Node's event loop at most, ms. */
+const TURN_MS = 0.05;
+/** Rounds on the virtual clock before Node's event loop gets a turn. */
+const VIRTUAL_ROUNDS_PER_TURN = 1_000;
+/** Turns of Node's event loop granted to effects of others before virtual time moves on. */
+const FOREIGN_TURNS = 3;
+/** Node's timers count whole ms: a shorter wait is spun away when there is I/O to poll anyway. */
+const SHORTEST_SLEEP_MS = 1;
+
+/** Something that the loop polls: a context with its driver. */
+export interface Poller {
+  /** For messages. */
+  readonly name: string;
+  /** Takes what has arrived. @returns how much work was found */
+  poll(nowMs: number): number;
+  /** Sends what the round has given rise to. */
+  flush(nowMs: number): void;
+  /** True for a device outside this process, which no virtual clock can hurry. */
+  readonly isReal: boolean;
+  /** Asks for one `wake` when something arrives. @returns false: there is work already */
+  armWake(wake: () => void): boolean;
+  /** Takes that back. */
+  disarmWake(): void;
+}
+
+/** When the loop polls: always, for a while after the last work, or only when woken. */
+export type BusyPoll = "always" | "adaptive" | "never";
+
+/** How a loop runs. */
+export interface LoopOptions {
+  readonly clock?: Clock;
+  /** Default "adaptive". */
+  readonly busyPoll?: BusyPoll;
+  /** How long "adaptive" spins after the last work, microseconds; default 200. */
+  readonly spinUs?: number;
+}
+
+/** Counters of a loop. */
+export interface LoopStatistics {
+  readonly rounds: number;
+  /** Times a coroutine was resumed. */
+  readonly switches: number;
+  readonly started: number;
+  readonly alive: number;
+  readonly timers: number;
+  readonly timersFired: number;
+  readonly sleeps: number;
+  /** Coroutines ended by force because they swallowed ECANCELED for ever. */
+  readonly forcedEnds: number;
+}
+
+/** What is still there, for tests. */
+export interface LoopLeftovers {
+  readonly coroutines: number;
+  readonly timers: number;
+  readonly pollers: number;
+  readonly foreignTasks: number;
+}
+
+/** One scheduler. One per thread is usual; tests run one after the other. */
+export class Loop {
+  readonly clock: Clock;
+  readonly timers: TimerWheel;
+  /** Time of the current round, ms. */
+  nowMs: number;
+  /** Coroutines that wait for an effect which is not ours. */
+  foreignPending: number;
+  /** Waits of ours in plain Effection tasks. */
+  readonly foreignTasks: Set<ForeignTask>;
+  /** The bundle of the root coroutine, null for the default loop. */
+  root: Bundle | null;
+  /** Told when the root coroutine has ended. */
+  onRootEnded: (() => void) | null;
+  /** Told when nothing can ever happen again. */
+  onDeadlock: ((error: Error) => void) | null;
+  readonly #busyPoll: BusyPoll;
+  readonly #spinMs: number;
+  readonly #pollers: Poller[];
+  #foreignReady: ForeignTask[];
+  #readyHead: Coroutine | null;
+  #readyTail: Coroutine | null;
+  #isInRound: boolean;
+  #isScheduled: boolean;
+  #isEnded: boolean;
+  #stopSleeping: (() => void) | null;
+  #lastWorkMs: number;
+  #foreignTurns: number;
+  #alive: number;
+  #counts: { rounds: number; switches: number; started: number; fired: number; sleeps: number };
+  #forcedEnds: number;
+  readonly #turn: () => void;
+
+  constructor(options: LoopOptions = {}) {
+    this.clock = options.clock ?? new RealClock();
+    this.#busyPoll = options.busyPoll ?? "adaptive";
+    this.#spinMs = (options.spinUs ?? 200) / 1_000;
+    this.nowMs = this.clock.read();
+    this.timers = new TimerWheel(this.nowMs);
+    this.foreignPending = 0;
+    this.foreignTasks = new Set();
+    this.root = null;
+    this.onRootEnded = null;
+    this.onDeadlock = null;
+    this.#pollers = [];
+    this.#foreignReady = [];
+    this.#readyHead = null;
+    this.#readyTail = null;
+    this.#isInRound = false;
+    this.#isScheduled = false;
+    this.#isEnded = false;
+    this.#stopSleeping = null;
+    this.#lastWorkMs = this.nowMs;
+    this.#foreignTurns = 0;
+    this.#alive = 0;
+    this.#counts = { rounds: 0, switches: 0, started: 0, fired: 0, sleeps: 0 };
+    this.#forcedEnds = 0;
+    this.#turn = () => this.#runTurn();
+  }
+
+  /** The time: of the round while one runs, else of the clock. */
+  now(): number {
+    if (!this.#isInRound) this.nowMs = this.clock.read();
+    return this.nowMs;
+  }
+
+  /** Adds a device to poll. */
+  addPoller(poller: Poller): void {
+    this.#pollers.push(poller);
+    this.kick();
+  }
+
+  /** Takes a device off. Idempotent. */
+  removePoller(poller: Poller): void {
+    const at = this.#pollers.indexOf(poller);
+    if (at < 0) return;
+    this.#pollers.splice(at, 1);
+    poller.disarmWake();
+  }
+
+  /** Makes sure that a round follows: something was marked ready from outside a round. */
+  kick(): void {
+    if (this.#isInRound || this.#isScheduled || this.#isEnded) return;
+    this.#wakeUp();
+    this.#isScheduled = true;
+    this.clock.soon(this.#turn);
+  }
+
+  /** Puts a coroutine at the end of the ready list. */
+  enqueue(coroutine: Coroutine): void {
+    coroutine.isReady = true;
+    coroutine.nextReady = null;
+    if (this.#readyTail === null) {
+      this.#readyHead = coroutine;
+      this.#readyTail = coroutine;
+      this.kick();
+    } else {
+      this.#readyTail.nextReady = coroutine;
+      this.#readyTail = coroutine;
+    }
+  }
+
+  /** The same for a wait of a plain Effection task. */
+  enqueueForeign(task: ForeignTask): void {
+    this.#foreignReady.push(task);
+    this.kick();
+  }
+
+  /** A coroutine begins. */
+  started(coroutine: Coroutine): void {
+    this.#alive++;
+    this.#counts.started++;
+    this.enqueue(coroutine);
+  }
+
+  /** A coroutine has ended. */
+  ended(coroutine: Coroutine): void {
+    this.#alive--;
+    if (coroutine.bundle === this.root) this.onRootEnded?.();
+  }
+
+  /** A coroutine has swallowed its cancellation too often. */
+  reportForcedEnd(coroutine: Coroutine): void {
+    this.#forcedEnds++;
+    process.stderr.write(
+      `caraway: coroutine "${coroutine.name || "(unnamed)"}" kept swallowing ECANCELED and is ` +
+        "ended by force\n",
+    );
+  }
+
+  /** Ends the loop; nothing of it runs any more. */
+  end(): void {
+    this.#isEnded = true;
+    this.#wakeUp();
+    for (const poller of [...this.#pollers]) this.removePoller(poller);
+  }
+
+  /** The tree of bundles and coroutines: what each waits for and until when. */
+  tree(): string {
+    return treeOf(this);
+  }
+
+  /** Counters since the loop began. */
+  statistics(): LoopStatistics {
+    const { rounds, switches, started, fired, sleeps } = this.#counts;
+    return {
+      rounds,
+      switches,
+      started,
+      alive: this.#alive,
+      timers: this.timers.size,
+      timersFired: fired,
+      sleeps,
+      forcedEnds: this.#forcedEnds,
+    };
+  }
+
+  /** What is still there. */
+  leftovers(): LoopLeftovers {
+    return {
+      coroutines: this.#alive,
+      timers: this.timers.size,
+      pollers: this.#pollers.length,
+      foreignTasks: this.foreignTasks.size,
+    };
+  }
+
+  /** One round. @returns how much was done */
+  #round(): number {
+    const nowMs = this.clock.read();
+    this.nowMs = nowMs;
+    const counts = this.#counts;
+    counts.rounds++;
+    let work = 0;
+    const pollers = this.#pollers;
+    for (let i = 0; i < pollers.length; i++) work += (pollers[i] as Poller).poll(nowMs);
+    const fired = this.timers.advance(nowMs);
+    counts.fired += fired;
+    work += fired + this.#runForeign();
+    let steps = 0;
+    while (steps < STEPS_PER_ROUND && this.#readyHead !== null) {
+      const coroutine: Coroutine = this.#readyHead;
+      this.#readyHead = coroutine.nextReady;
+      if (this.#readyHead === null) this.#readyTail = null;
+      coroutine.nextReady = null;
+      coroutine.isReady = false;
+      coroutine.run();
+      steps++;
+    }
+    counts.switches += steps;
+    for (let i = 0; i < pollers.length; i++) (pollers[i] as Poller).flush(nowMs);
+    return work + steps;
+  }
+
+  #runForeign(): number {
+    const tasks = this.#foreignReady;
+    if (tasks.length === 0) return 0;
+    this.#foreignReady = [];
+    for (const task of tasks) task.run();
+    return tasks.length;
+  }
+
+  #runTurn(): void {
+    this.#isScheduled = false;
+    if (this.#isEnded) return;
+    setLoop(this);
+    this.#isInRound = true;
+    let again = true;
+    try {
+      again = this.clock.isVirtual ? this.#virtualTurn() : this.#realTurn();
+    } finally {
+      this.#isInRound = false;
+      if (this.#isEnded) setLoop(null);
+    }
+    if (again && !this.#isEnded) this.kick();
+  }
+
+  /** @returns true if another turn must follow at once */
+  #realTurn(): boolean {
+    const turnEndMs = this.clock.read() + TURN_MS;
+    for (;;) {
+      const work = this.#round();
+      if (this.#isEnded) return false;
+      if (work > 0) this.#lastWorkMs = this.nowMs;
+      const isBusy = work > 0 || this.#readyHead !== null || this.#foreignReady.length > 0;
+      if (!isBusy && !this.#keepsSpinning()) return !this.#sleep();
+      if (this.clock.read() >= turnEndMs) return true;
+    }
+  }
+
+  #keepsSpinning(): boolean {
+    if (this.#pollers.length === 0 || this.#busyPoll === "never") return false;
+    if (this.#busyPoll === "always") return true;
+    return (
+      this.nowMs - this.#lastWorkMs < this.#spinMs ||
+      this.timers.nextMs() - this.nowMs < SHORTEST_SLEEP_MS
+    );
+  }
+
+  /** Sleeps until the next timer or until woken. @returns false: there is work already */
+  #sleep(): boolean {
+    const { clock } = this;
+    if (!this.#armPollers(() => this.kick())) return false;
+    const nextMs = this.timers.nextMs();
+    const stopTimer =
+      nextMs === Number.POSITIVE_INFINITY
+        ? null
+        : clock.after(Math.max(0, nextMs - clock.read()), () => this.kick());
+    this.#counts.sleeps++;
+    this.#stopSleeping = () => {
+      stopTimer?.();
+      this.#disarmPollers();
+    };
+    return true;
+  }
+
+  #wakeUp(): void {
+    const stop = this.#stopSleeping;
+    this.#stopSleeping = null;
+    stop?.();
+  }
+
+  #armPollers(wake: () => void): boolean {
+    for (const poller of this.#pollers) {
+      if (!poller.armWake(wake)) {
+        this.#disarmPollers();
+        return false;
+      }
+    }
+    return true;
+  }
+
+  #disarmPollers(): void {
+    for (const poller of this.#pollers) poller.disarmWake();
+  }
+
+  /** @returns true if another turn must follow at once */
+  #virtualTurn(): boolean {
+    for (let rounds = 0; rounds < VIRTUAL_ROUNDS_PER_TURN; rounds++) {
+      const work = this.#round();
+      if (this.#isEnded) return false;
+      if (work > 0) {
+        this.#foreignTurns = 0;
+        continue;
+      }
+      if (this.#readyHead !== null || this.#foreignReady.length > 0) continue;
+      const isQuiet = this.#armPollers(() => {});
+      this.#disarmPollers();
+      if (!isQuiet) continue;
+      if (this.foreignPending > 0 && this.#mustWaitForOthers()) return true;
+      if (!this.#jump()) return false;
+    }
+    return true;
+  }
+
+  /** Effects that are not ours may need real time, or wait in turn for one of our timers. */
+  #mustWaitForOthers(): boolean {
+    if (this.foreignTasks.size === 0) return true;
+    return this.#foreignTurns++ < FOREIGN_TURNS;
+  }
+
+  /** Jumps to the next timer. @returns false: nothing can ever happen again */
+  #jump(): boolean {
+    const nextMs = this.timers.nextMs();
+    const real = this.#pollers.find((poller) => poller.isReal);
+    if (real !== undefined) {
+      this.#deadlocked(
+        new NetError("EINVAL", "run", {
+          message: `the virtual clock cannot jump while ${real.name} is open: use the real clock`,
+        }),
+      );
+      return true;
+    }
+    if (nextMs === Number.POSITIVE_INFINITY) {
+      // A default loop of plain tasks simply has nothing to do.
+      if (this.root === null || this.root.size === 0) return false;
+      this.#deadlocked(
+        new NetError("EDEADLK", "run", {
+          message: `nothing can ever happen again, every coroutine waits:\n${this.tree()}`,
+        }),
+      );
+      return true;
+    }
+    this.clock.jump(nextMs);
+    return true;
+  }
+
+  #deadlocked(error: Error): void {
+    if (this.onDeadlock === null) throw error;
+    this.onDeadlock(error);
+  }
+}
+
+let shared: Loop | null = null;
+
+/** The loop for plain Effection tasks, on the real clock; made when first asked for. */
+export function defaultLoop(): Loop {
+  shared ??= new Loop();
+  return shared;
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: MIT
+// A coroutine's face towards Effection: interprets the effects that Effection's own operations
+// yield. Effection 4.1.1 calls `effect.enter(resolve, routine)` and uses of the routine `scope`,
+// `data` and `unwind`; none of that is public, so the version is pinned and each operation tested.
+
+import {
+  type Context,
+  createContext,
+  createScope,
+  type Effect,
+  type Result,
+  type Scope,
+} from "effection";
+import { type Coroutine, NEXT, RETURN, THROW } from "./coroutine.ts";
+import type { Loop } from "./loop.ts";
+
+/** The loop that operations in a plain Effection task wait on. */
+export const LOOP_CONTEXT: Context<Loop> = createContext<Loop>("caraway/loop");
+// Effection's own contexts, by their internal names.
+const ERROR_BOUNDARY = createContext<unknown>("@effection/error-boundary");
+const TASK_GROUP = createContext<unknown>("@effection/task-group");
+
+type Exit = (didExit: (result: Result<void>) => void) => void;
+type Outcome = Result<unknown>;
+
+const DONE: Outcome = { ok: true, value: undefined };
+const NO_EXIT: Exit = (didExit) => didExit(DONE as Result<void>);
+
+/** What Effection keeps per routine. */
+interface RoutineData {
+  critical: boolean;
+  unwinding: boolean;
+  exit: Exit;
+}
+
+/** One coroutine as Effection sees it. */
+export class Routine {
+  readonly data: RoutineData = { critical: false, unwinding: false, exit: NO_EXIT };
+  /** How the coroutine goes on after `perform` said true. */
+  mode: number = NEXT;
+  value: unknown = undefined;
+  readonly #coroutine: Coroutine;
+  #scope: Scope | null = null;
+  #resolve: ((result: Outcome) => void) | null = null;
+  #result: Outcome = DONE;
+  #isEntering = false;
+
+  constructor(coroutine: Coroutine) {
+    this.#coroutine = coroutine;
+  }
+
+  /** The Effection scope of the coroutine, made when first asked for. */
+  get scope(): Scope {
+    this.#scope ??= this.#createScope();
+    return this.#scope;
+  }
+
+  /** `scoped` puts another scope in place for a while. */
+  set scope(scope: Scope) {
+    this.#scope = scope;
+  }
+
+  /** True once an Effection operation has asked for a scope. */
+  get hasScope(): boolean {
+    return this.#scope !== null;
+  }
+
+  /** True if the coroutine must unwind instead of waiting. */
+  get mustUnwind(): boolean {
+    return this.data.unwinding && !this.data.critical;
+  }
+
+  /**
+   * Performs an effect.
+   *
+   * @returns true: go on with `mode` and `value`; false: the coroutine waits
+   */
+  perform(effect: unknown): boolean {
+    if (!isEffect(effect)) {
+      const error = new TypeError(
+        `a coroutine yielded ${describe(effect)}, which is not an effect: use yield*`,
+      );
+      return this.#goOn({ ok: false, error });
+    }
+    const resolve = (result: Outcome): void => {
+      if (this.#resolve !== resolve) return;
+      this.#resolve = null;
+      this.#result = result;
+      if (!this.#isEntering) this.#leave();
+    };
+    this.#resolve = resolve;
+    this.#isEntering = true;
+    let exit: Exit;
+    try {
+      exit = effect.enter(resolve as never, this as never) as Exit;
+    } catch (error) {
+      this.#resolve = null;
+      return this.#goOn({ ok: false, error: error as Error });
+    } finally {
+      this.#isEntering = false;
+    }
+    const coroutine = this.#coroutine;
+    if (this.#resolve !== null && coroutine.isInterrupted && !this.data.critical) {
+      this.#resolve = null;
+      this.#result = { ok: false, error: coroutine.cancellation() };
+    }
+    if (this.#resolve === null) return this.#goOn(exitNow(exit, this.#result));
+    this.data.exit = exit;
+    coroutine.loop.foreignPending++;
+    return false;
+  }
+
+  /** Ends what is being waited for with `error`, unless it is clean-up of Effection's. */
+  interrupt(error: Error): void {
+    if (!this.data.critical) this.#resolve?.({ ok: false, error });
+  }
+
+  /** Effection: a child in the scope has failed, or a boundary has no value: unwind. */
+  unwind(): void {
+    this.data.unwinding = true;
+    if (this.data.critical) return;
+    if (this.#resolve !== null) this.#resolve(DONE);
+    else this.#coroutine.unwind();
+  }
+
+  /** @returns the iterator whose end is the end of the scope */
+  destroyScope(): Iterator<unknown, unknown, unknown> {
+    this.data.critical = true;
+    const scope = this.#scope as Scope & AsyncDisposable;
+    const destruction = scope[Symbol.asyncDispose]() as unknown as Iterable<unknown>;
+    return destruction[Symbol.iterator]() as Iterator<unknown, unknown, unknown>;
+  }
+
+  #createScope(): Scope {
+    const scope = createScope(parentScope(this.#coroutine));
+    scope.set(LOOP_CONTEXT, this.#coroutine.loop);
+    scope.set(ERROR_BOUNDARY, {
+      raise: (error: unknown): void => this.#coroutine.failFrom(error),
+    });
+    scope.set(TASK_GROUP, { tasks: new Set() });
+    return scope;
+  }
+
+  #goOn(result: Outcome): boolean {
+    if (!result.ok) {
+      this.data.unwinding = false;
+      this.mode = THROW;
+      this.value = thrown(result.error);
+    } else if (this.mustUnwind) {
+      this.data.unwinding = false;
+      this.mode = RETURN;
+      this.value = undefined;
+    } else {
+      this.mode = NEXT;
+      this.value = result.value;
+    }
+    return true;
+  }
+
+  /** The effect was resolved while the coroutine waited. */
+  #leave(): void {
+    const { exit } = this.data;
+    const coroutine = this.#coroutine;
+    this.data.exit = NO_EXIT;
+    exit((exited) => {
+      coroutine.loop.foreignPending--;
+      this.#goOn(exited.ok ? this.#result : exited);
+      coroutine.resumeMode = this.mode;
+      coroutine.resumeValue = this.value;
+      coroutine.makeReady();
+    });
+  }
+}
+
+function exitNow(exit: Exit, result: Outcome): Outcome {
+  let outcome = result;
+  if (typeof exit === "function") {
+    exit((exited) => {
+      if (!exited.ok) outcome = exited;
+    });
+  }
+  return outcome;
+}
+
+function isEffect(value: unknown): value is Effect<unknown> {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as { enter?: unknown }).enter === "function"
+  );
+}
+
+function describe(value: unknown): string {
+  if (value === null) return "null";
+  if (typeof value !== "object" && typeof value !== "function") return String(value);
+  return Symbol.iterator in value ? "an operation" : `a value of type ${typeof value}`;
+}
+
+/** Effection wraps what is thrown and is not an Error. */
+function thrown(error: Error): unknown {
+  return error.name === "ThrownValueError" ? error.cause : error;
+}
+
+function parentScope(coroutine: Coroutine): Scope | undefined {
+  for (let at = coroutine.bundle.parent; at !== null; at = at.bundle.parent) {
+    if (at.routine?.hasScope === true) return at.routine.scope;
+  }
+  return undefined;
+}
