@@ -44,6 +44,8 @@ constexpr size_t kPageBytes = 4096;
 constexpr size_t kMaxBlockBytes = 65536;
 // Largest super-frame: a 64 KB IP packet behind Ethernet and one VLAN tag.
 constexpr size_t kMaxFrameBytes = 65535 + kEthernetHeaderBytes + kVlanTagBytes;
+// Ring memory is locked: more of it than this is a mistake in the options, not a wish.
+constexpr size_t kMaxRingBytes = size_t{512} << 20;
 // Room for the super-frames of one poll: 16 of the largest.
 constexpr size_t kWholeBytes = 16 * RoundUp(kMaxFrameBytes, 64);
 // How often an idle or busy device is asked whether it is still there, and what it has lost.
@@ -150,12 +152,18 @@ bool AfPacket::SetRings(const AfPacketOptions& options, Failure* failure) {
   tx_slot_bytes_ = SlotBytes(frame + kTxDataOffset);
   tx_frame_bytes_ = static_cast<int32_t>(tx_slot_bytes_ - kTxDataOffset);
   const auto tx_slots = static_cast<size_t>(options.tx_slots);
+  tx_offset_ = rx_slots_ * rx_frame_bytes_;
+  whole_offset_ = tx_offset_ + tx_slots * tx_slot_bytes_;
+  if (whole_offset_ > kMaxRingBytes) {
+    failure->Set(EINVAL, "rxSlots, rxFrameBytes, txSlots: rings of " +
+                             std::to_string(whole_offset_ >> 20) + " MiB are asked for, at most " +
+                             std::to_string(kMaxRingBytes >> 20) + " MiB are allowed");
+    return false;
+  }
   if (!SetRing(PACKET_RX_RING, rx_frame_bytes_, rx_slots_, "rxSlots, rxFrameBytes", failure) ||
       !SetRing(PACKET_TX_RING, tx_slot_bytes_, tx_slots, "txSlots", failure)) {
     return false;
   }
-  tx_offset_ = rx_slots_ * rx_frame_bytes_;
-  whole_offset_ = tx_offset_ + tx_slots * tx_slot_bytes_;
   whole_bytes_ = kWholeBytes;
   // Half of the ring at most: the other half receives while the stack reads the first.
   const size_t rx_entries = std::min(kRxBatch, rx_slots_ / 2);

@@ -177,6 +177,10 @@ Napi::Value DriverObject(Napi::Env env, std::unique_ptr<Driver> opened) {
     return Napi::Number::New(env, static_cast<double>(value));
   };
   auto buffer = Napi::ArrayBuffer::New(env, memory.base(), memory.size());
+  if (env.IsExceptionPending()) {
+    addon->Close(place);
+    return env.Undefined();
+  }
   place->buffer = Napi::Reference<Napi::ArrayBuffer>::New(buffer, 1);
   Napi::Object result = Napi::Object::New(env);
   result.Set("handle", place->handle);

@@ -39,6 +39,11 @@ bool RunInNamespace(const std::string& netns, const std::function<void()>& body,
   }
   const std::string path = netns.find('/') == std::string::npos ? "/run/netns/" + netns : netns;
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const std::string no_permission = "netns: entering " + path + " needs CAP_SYS_ADMIN; run as root";
+  if (!fd.valid() && (errno == EACCES || errno == EPERM)) {
+    failure->Set(EPERM, no_permission);
+    return false;
+  }
   if (!fd.valid()) {
     failure->Set(errno, "netns: no network namespace at " + path + " (" + std::strerror(errno) +
                             "); `ip netns add` makes one");
@@ -53,7 +58,7 @@ bool RunInNamespace(const std::string& netns, const std::function<void()>& body,
   }
   pthread_join(thread, nullptr);
   if (visit.error == EPERM) {
-    failure->Set(EPERM, "netns: entering " + path + " needs CAP_SYS_ADMIN; run as root");
+    failure->Set(EPERM, no_permission);
   } else if (visit.error != 0) {
     failure->Set(visit.error, "netns: " + path + " is not a network namespace");
   }

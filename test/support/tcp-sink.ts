@@ -21,6 +21,7 @@ export class TcpSink {
   /** The peer has sent its FIN and all before it. */
   isFinished = false;
   private nextSeq = 0;
+  private readonly early = new Map<number, { payload: Uint8Array; isLast: boolean }>();
   private readonly driver: Driver;
   private readonly take: (bytes: Uint8Array, at: number) => void;
 
@@ -44,18 +45,37 @@ export class TcpSink {
     const payload = frame.subarray(payloadAt, 14 + view.getUint16(16));
     const flags = frame[tcp + 13] as number;
     const seq = view.getInt32(tcp + 4);
-    if ((flags & SYN) !== 0) {
-      this.nextSeq = (seq + 1) | 0;
-    } else if (seq === this.nextSeq) {
-      this.take(payload, this.receivedBytes);
-      this.receivedBytes += payload.length;
-      this.largestPayload = Math.max(this.largestPayload, payload.length);
-      this.isFinished = (flags & FIN) !== 0;
-      this.nextSeq = (seq + payload.length + (flags & FIN)) | 0;
-    }
-    if ((flags & SYN) !== 0 || payload.length > 0 || (flags & FIN) !== 0) {
+    if ((flags & SYN) !== 0) this.nextSeq = (seq + 1) | 0;
+    else this.arrange(seq, payload, (flags & FIN) !== 0);
+    if ((flags & (SYN | FIN)) !== 0 || payload.length > 0) {
       this.answer(view, (flags & SYN) !== 0);
     }
+  }
+
+  /** Takes what is next; keeps what is early. A veth of several CPUs does reorder. */
+  private arrange(seq: number, payload: Uint8Array, isLast: boolean): void {
+    const early = (seq - this.nextSeq) | 0;
+    if (early > 0) {
+      if (payload.length > 0 || isLast) {
+        this.early.set(seq, { payload: payload.slice(), isLast });
+      }
+      return;
+    }
+    if (-early <= payload.length) this.accept(payload.subarray(-early), isLast);
+    for (const [at, segment] of this.early) {
+      if (((at - this.nextSeq) | 0) > 0) continue;
+      this.early.delete(at);
+      this.arrange(at, segment.payload, segment.isLast);
+      return;
+    }
+  }
+
+  private accept(payload: Uint8Array, isLast: boolean): void {
+    if (payload.length > 0) this.take(payload, this.receivedBytes);
+    this.receivedBytes += payload.length;
+    this.largestPayload = Math.max(this.largestPayload, payload.length);
+    this.nextSeq = (this.nextSeq + payload.length + (isLast && !this.isFinished ? 1 : 0)) | 0;
+    if (isLast) this.isFinished = true;
   }
 
   /** Sends SYN-ACK or ACK by turning the received headers round. */
