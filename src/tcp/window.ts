@@ -18,10 +18,11 @@ export function windowShift(bufferBytes: number): number {
   return shift;
 }
 
-/** By how much the right edge would move if it followed the buffer. */
-function advance(tcb: Tcb): number {
-  const { rcv, receiveBuffer } = tcb;
-  return receiveBuffer.window - ((rcv.edge - rcv.nxt) | 0);
+/** The largest window that the buffer has room for and the field can name. */
+function largestWindow(tcb: Tcb): number {
+  const free = tcb.receiveBuffer.window;
+  const unit = 1 << tcb.rcv.wndShift;
+  return Math.min(free - (free & (unit - 1)), MAX_FIELD * unit);
 }
 
 /** RFC 9293 §3.8.6.2.2: min(Fr * RCV.BUFF, Eff.snd.MSS), Fr = 1/2. */
@@ -36,10 +37,11 @@ function worthwhile(tcb: Tcb): number {
  */
 export function isUpdateDue(tcb: Tcb): boolean {
   const { rcv } = tcb;
-  const gain = advance(tcb);
-  const limit = tcb.receiveBuffer.limitBytes;
+  const window = (rcv.edge - rcv.nxt) | 0;
+  const gain = largestWindow(tcb) - window;
+  const limit = Math.min(tcb.receiveBuffer.limitBytes, MAX_FIELD << rcv.wndShift);
   if (gain >= Math.max(1, limit >> 1)) return true;
-  return gain >= worthwhile(tcb) && ((rcv.edge - rcv.nxt) | 0) <= limit >> 2;
+  return gain >= worthwhile(tcb) && window <= limit >> 2;
 }
 
 /**
@@ -57,9 +59,7 @@ export function advertise(tcb: Tcb): number {
   const free = receiveBuffer.window;
   const unit = 1 << shift;
   let window = (rcv.edge - rcv.nxt) | 0;
-  if (free - window >= worthwhile(tcb)) {
-    window = Math.max(window, Math.min(free - (free & (unit - 1)), MAX_FIELD * unit));
-  }
+  if (free - window >= worthwhile(tcb)) window = Math.max(window, largestWindow(tcb));
   let field = window >> shift;
   if ((window & (unit - 1)) !== 0 && (field + 1) * unit <= free && field < MAX_FIELD) {
     field++;
