@@ -92,7 +92,8 @@ function gapsOf(project: Project, name: string, declaration: ts.Declaration): Ga
     gaps.push(...callableGaps(project, name, declaration, callable));
   }
   const isClass = ts.isClassDeclaration(declaration);
-  if ((callable !== null || isClass) && tagsOf(declaration, "example").length === 0) {
+  const isMade = callable !== null || (isClass && hasPublicConstructor(declaration));
+  if (isMade && tagsOf(declaration, "example").length === 0) {
     if (callable === null || !isLaterOverload(project, callable)) {
       gaps.push({ node: declaration, message: `${name}: no @example` });
     }
@@ -127,7 +128,7 @@ function memberGaps(
   owner: string,
   member: ts.ClassElement | ts.TypeElement,
 ): Gap[] {
-  if (isHidden(member) || !isPublicMember(member)) return [];
+  if (isHidden(member) || !isPublicMember(member) || isInherited(project, member)) return [];
   if (!ts.isMethodDeclaration(member) && !ts.isMethodSignature(member)) return [];
   const name = `${owner}.${member.name.getText()}`;
   if (isLaterOverload(project, member)) return [];
@@ -140,6 +141,27 @@ function isPublicMember(member: ts.ClassElement | ts.TypeElement): boolean {
   if (ts.isPrivateIdentifier(member.name) || ts.isComputedPropertyName(member.name)) return false;
   const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Protected | ts.ModifierFlags.Override;
   return (ts.getCombinedModifierFlags(member) & hidden) === 0;
+}
+
+/** Whether users make such objects by `new`, as far as the class says. */
+function hasPublicConstructor(declaration: ts.ClassDeclaration): boolean {
+  return declaration.members.some(
+    (each) =>
+      ts.isConstructorDeclaration(each) &&
+      !isHidden(each) &&
+      (ts.getCombinedModifierFlags(each) & ts.ModifierFlags.Private) === 0,
+  );
+}
+
+/** Whether an interface that the class implements documents the member. */
+function isInherited(project: Project, member: ts.ClassElement | ts.TypeElement): boolean {
+  if (!ts.isClassDeclaration(member.parent) || member.name === undefined) return false;
+  const name = member.name.getText();
+  const parents = (member.parent.heritageClauses ?? []).flatMap((clause) => clause.types);
+  return parents.some((parent) => {
+    const property = project.checker.getTypeAtLocation(parent).getProperty(name);
+    return property?.declarations?.some((each) => summaryOf(each) !== "") ?? false;
+  });
 }
 
 /** `@internal`, or documented elsewhere. */
@@ -212,7 +234,10 @@ function callableGaps(
     if (stale.includes(".")) continue;
     gaps.push({ node: documented, message: `${name}: @param ${stale} does not exist` });
   }
-  const hasReturns = ["returns", "return"].some((tag) => tagsOf(documented, tag).length > 0);
+  // A summary that tells the result need not tell it twice.
+  const isTold = /^(Returns|Whether)\b/.test(summaryOf(documented));
+  const hasReturns =
+    isTold || ["returns", "return"].some((tag) => tagsOf(documented, tag).length > 0);
   if (!hasReturns && returnsSomething(project.checker, callable)) {
     gaps.push({ node: documented, message: `${name}: no @returns` });
   }

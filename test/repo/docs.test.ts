@@ -57,6 +57,7 @@ describe("docstrings", () => {
        * new Thing();
        */
       export class Thing {
+        constructor() {}
         run(): void {}
         #hidden(): void { this.#hidden(); }
       }
@@ -73,6 +74,26 @@ describe("docstrings", () => {
       "wait: no @example",
       "Thing.run: no documentation",
     ]);
+  });
+
+  it("asks nothing twice, and no example of what users do not make", () => {
+    const text = `
+      interface Runs {
+        /**
+         * Runs.
+         *
+         * @param times How often.
+         */
+        run(times: number): void;
+      }
+      /** Made by us. */
+      export class Thing implements Runs {
+        run(times: number): void { void times; }
+        /** Whether it runs. */
+        isRunning(): boolean { return false; }
+      }
+    `;
+    expect(gaps(text)).toEqual([]);
   });
 
   it("looks into objects of functions", () => {
