@@ -1,0 +1,64 @@
+// Runs the addon through its life under LeakSanitizer, which reports when this process ends:
+// vitest ends its processes without letting it. Started by native-io/test-asan.mjs in a network
+// namespace with a veth pair leak0, leak1. Argument: the addon.
+
+import { createRequire } from "node:module";
+import { isMainThread, parentPort, Worker } from "node:worker_threads";
+
+const addonPath = process.argv[2];
+const addon = createRequire(import.meta.url)(addonPath);
+
+const packet = {
+  interface: "leak0",
+  netns: "",
+  macAddress: null,
+  rxSlots: 64,
+  txSlots: 64,
+  rxFrameBytes: 0,
+  receiveBufferBytes: 1 << 20,
+  promiscuous: false,
+  qdiscBypass: true,
+  fanoutId: -1,
+  fanoutMode: 0,
+};
+const tap = {
+  interface: "leak%d",
+  netns: "",
+  macAddress: Uint8Array.of(2, 0, 0, 0, 0, 9),
+  txSlots: 64,
+  mtu: 0,
+  persist: false,
+  linkUp: true,
+  receiveOffload: true,
+  kernelAddress: null,
+  kernelNetmask: null,
+};
+
+/** Opens one of each, polls and arms. Returns their handles. */
+function use() {
+  const handles = [addon.openAfPacket(packet), addon.openTap(tap)].map((each) => each.handle);
+  for (const handle of handles) {
+    if (!(handle > 0)) throw new Error("did not open");
+    while (addon.poll(handle) > 0);
+    addon.armWake(handle, () => {});
+    addon.armWake(handle, () => {});
+  }
+  return handles;
+}
+
+for (let i = 0; i < 10; i++) for (const handle of use()) addon.close(handle);
+for (const wrong of ["nosuch0", "lo0"]) addon.openAfPacket({ ...packet, interface: wrong });
+addon.openAfPacket({ ...packet, netns: "nowhere" });
+addon.openTap({ ...tap, interface: "leak1" });
+// Left open: the end of the environment has to free these.
+const left = use();
+if (isMainThread) {
+  const worker = new Worker(new URL(import.meta.url), { argv: [addonPath] });
+  await new Promise((resolve) => worker.once("message", resolve));
+  await worker.terminate();
+  for (const handle of left) addon.disarmWake(handle);
+  console.log("leak check: went through");
+} else {
+  parentPort.postMessage("open");
+  for (;;) for (const handle of left) addon.poll(handle);
+}
