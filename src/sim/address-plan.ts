@@ -25,7 +25,7 @@ export class AddressPlan {
   /**
    * Adds a prefix under a name.
    *
-   * @param text `"10.1.0.0/24"`; omitted: the next 10.0.k.0/24.
+   * @param text - `"10.1.0.0/24"`; omitted: the next 10.0.k.0/24.
    * @throws NetError EINVAL: `text` is not an IPv4 prefix of 8 to 30 bits.
    */
   addPrefix(name: string, text: string | undefined): void {
@@ -64,7 +64,7 @@ export class AddressPlan {
   /**
    * Takes an address that a test has chosen out of the plan, and completes it.
    *
-   * @param text `"10.0.0.7/24"` or `"10.0.0.7"`, which gets the length of the prefix.
+   * @param text - `"10.0.0.7/24"` or `"10.0.0.7"`, which gets the length of the prefix.
    * @throws NetError EINVAL: malformed, or in use.
    */
   reserve(name: string, text: string): string {

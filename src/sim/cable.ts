@@ -21,6 +21,7 @@ export interface CableOptions {
 /**
  * Makes an in-process link.
  *
+ * @param options - sizes, names, addresses
  * @returns the two ends; the caller closes both.
  * @throws NetError EINVAL: an option is out of range, or both ends have one MAC address.
  * @example

@@ -98,7 +98,17 @@ export interface CraftArp extends CraftEthernet {
 /**
  * Makes a frame of any type with any payload.
  *
+ * @param addresses - who sends to whom; default: to everybody
+ * @param etherType - the 16-bit type
+ * @param payload - what follows the Ethernet header
+ * @returns the frame; it belongs to the caller
  * @throws NetError EINVAL: an address is malformed.
+ * @example
+ * ```ts
+ * import { craftEthernet } from "caraway/testing";
+ * const lldp = craftEthernet({}, 0x88cc, new Uint8Array(46));
+ * console.log(lldp.length); // 60
+ * ```
  */
 export function craftEthernet(
   addresses: CraftEthernet,
@@ -116,7 +126,19 @@ export function craftEthernet(
 /**
  * Makes an ARP frame; a request unless `operation` says otherwise.
  *
+ * @param fields - what it says
+ * @returns the frame; it belongs to the caller
  * @throws NetError EINVAL: an address is malformed.
+ * @example
+ * ```ts
+ * import { craftArp } from "caraway/testing";
+ * const who = craftArp({
+ *   senderMac: "02:00:00:00:00:01",
+ *   senderIp: "10.0.0.1",
+ *   targetIp: "10.0.0.2",
+ * });
+ * console.log(who.length); // 42
+ * ```
  */
 export function craftArp(fields: CraftArp): Uint8Array {
   const packet = new Uint8Array(28);
@@ -135,7 +157,19 @@ export function craftArp(fields: CraftArp): Uint8Array {
 /**
  * Makes an IPv4 frame with any payload.
  *
+ * @param fields - of the IPv4 header
+ * @param payload - what follows it
+ * @returns the frame; it belongs to the caller
  * @throws NetError EINVAL: an address is malformed.
+ * @example
+ * ```ts
+ * import { craftIpv4 } from "caraway/testing";
+ * const tooLong = craftIpv4(
+ *   { source: "10.0.0.1", destination: "10.0.0.2", totalBytes: 65_535 },
+ *   new Uint8Array(8),
+ * );
+ * console.log(tooLong.length); // 42
+ * ```
  */
 export function craftIpv4(fields: CraftIpv4, payload: Uint8Array): Uint8Array {
   const options = padded(fields.ipOptions ?? []);
@@ -160,7 +194,21 @@ export function craftIpv4(fields: CraftIpv4, payload: Uint8Array): Uint8Array {
 /**
  * Makes a TCP frame.
  *
+ * @param fields - of the headers, and the payload
+ * @returns the frame; it belongs to the caller
  * @throws NetError EINVAL: an address is malformed.
+ * @example
+ * ```ts
+ * import { craftTcp, TCP_FLAGS } from "caraway/testing";
+ * const syn = craftTcp({
+ *   source: "10.0.0.1",
+ *   destination: "10.0.0.2",
+ *   sourcePort: 49152,
+ *   destinationPort: 80,
+ *   flags: TCP_FLAGS.SYN,
+ * });
+ * console.log(syn.length); // 54
+ * ```
  */
 export function craftTcp(fields: CraftTcp): Uint8Array {
   const options = padded(fields.options ?? []);
@@ -184,7 +232,21 @@ export function craftTcp(fields: CraftTcp): Uint8Array {
 /**
  * Makes a UDP frame.
  *
+ * @param fields - of the headers, and the payload
+ * @returns the frame; it belongs to the caller
  * @throws NetError EINVAL: an address is malformed.
+ * @example
+ * ```ts
+ * import { craftUdp } from "caraway/testing";
+ * const query = craftUdp({
+ *   source: "10.0.0.1",
+ *   destination: "10.0.0.2",
+ *   sourcePort: 49152,
+ *   destinationPort: 53,
+ *   payload: "?",
+ * });
+ * console.log(query.length); // 43
+ * ```
  */
 export function craftUdp(fields: CraftUdp): Uint8Array {
   const payload = payloadBytes(fields.payload);
@@ -201,7 +263,15 @@ export function craftUdp(fields: CraftUdp): Uint8Array {
 /**
  * Makes an ICMP frame.
  *
+ * @param fields - of the headers, and the payload
+ * @returns the frame; it belongs to the caller
  * @throws NetError EINVAL: an address is malformed.
+ * @example
+ * ```ts
+ * import { craftIcmp } from "caraway/testing";
+ * const ping = craftIcmp({ source: "10.0.0.1", destination: "10.0.0.2", type: 8 });
+ * console.log(ping.length); // 42
+ * ```
  */
 export function craftIcmp(fields: CraftIcmp): Uint8Array {
   const payload = payloadBytes(fields.payload);
@@ -214,7 +284,18 @@ export function craftIcmp(fields: CraftIcmp): Uint8Array {
   return craftIpv4({ protocol: PROTOCOL_ICMP, ...fields }, message);
 }
 
-/** Makes the ones' complement checksum of bytes (RFC 1071), to be stored in a field that is 0. */
+/**
+ * Makes the ones' complement checksum of bytes (RFC 1071), to be stored in a field that is 0.
+ *
+ * @param bytes - to be summed, as big-endian 16-bit words
+ * @param initial - a sum to start from: that of a pseudo-header
+ * @returns the 16-bit checksum
+ * @example
+ * ```ts
+ * import { checksumOf } from "caraway/testing";
+ * console.log(checksumOf(Uint8Array.of(0xff, 0xfe), 0)); // 1
+ * ```
+ */
 export function checksumOf(bytes: Uint8Array, initial: number): number {
   let sum = initial;
   for (let i = 0; i < bytes.length; i++) {

@@ -59,7 +59,13 @@ export class FrameView {
   payloadOffset = 0;
   payloadLength = 0;
 
-  /** Reads a frame; `length` may exceed what `bytes` holds from `offset` 0. */
+  /**
+   * Reads a frame; `length` may exceed what `bytes` holds from `offset` 0.
+   *
+   * @param bytes - the frame from its Ethernet header on, or the beginning of it; not copied
+   * @param length - its true length in bytes
+   * @returns this view
+   */
   parse(bytes: Uint8Array, length: number = bytes.length): this {
     this.bytes = bytes;
     this.length = length;
@@ -130,14 +136,30 @@ export class FrameView {
     return Math.min(this.bytes.length, this.length);
   }
 
-  /** Reads a byte; 0 past the end. */
+  /**
+   * Reads a byte; 0 past the end.
+   *
+   * @param at - offset in the frame
+   * @returns the byte
+   */
   u8(at: number): number {
     return this.bytes[at] ?? 0;
   }
+  /**
+   * Reads a big-endian 16-bit number; 0 past the end.
+   *
+   * @param at - offset in the frame
+   * @returns 0 to 65,535
+   */
   u16(at: number): number {
     return (this.u8(at) << 8) | this.u8(at + 1);
   }
-  /** Reads an unsigned 32-bit number. */
+  /**
+   * Reads an unsigned 32-bit number.
+   *
+   * @param at - offset in the frame
+   * @returns 0 to 2^32 - 1
+   */
   u32(at: number): number {
     return ((this.u16(at) << 16) | this.u16(at + 2)) >>> 0;
   }

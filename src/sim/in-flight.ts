@@ -55,7 +55,7 @@ export class Agenda {
   private taken = 0;
   private orders = 0;
 
-  /** @param limit Most frames under way at once; beyond it `take` says null. */
+  /** @param limit - Most frames under way at once; beyond it `take` says null. */
   constructor(limit: number) {
     this.limit = limit;
   }

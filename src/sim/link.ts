@@ -46,7 +46,8 @@ export class Link {
   /**
    * Changes conditions of both directions, or of what one end sends.
    *
-   * @param from Name of the sending end; omitted: both.
+   * @param conditions - what to change; the rest stays
+   * @param from - Name of the sending end; omitted: both.
    * @throws NetError EINVAL: a condition is unknown or out of range, or there is no such end.
    */
   set(conditions: LinkConditions, from?: EndName): void {
@@ -56,8 +57,8 @@ export class Link {
   /**
    * Puts a rule in force, after those there are.
    *
-   * @param decide Called for each frame that enters; see {@link RuleFunction}.
-   * @param from Name of the sending end; omitted: both directions.
+   * @param decide - Called for each frame that enters; see {@link RuleFunction}.
+   * @param from - Name of the sending end; omitted: both directions.
    * @returns the rule, which counts and can be removed.
    * @throws NetError EINVAL: `decide` is no function, or there is no such end.
    */
@@ -72,6 +73,7 @@ export class Link {
   /**
    * Cuts the link, or one direction: nothing enters, and what would arrive is lost.
    *
+   * @param from - name of the sending end; omitted: both
    * @throws NetError EINVAL: there is no such end.
    */
   partition(from?: EndName): void {
@@ -81,6 +83,7 @@ export class Link {
   /**
    * Undoes {@link Link.partition}.
    *
+   * @param from - name of the sending end; omitted: both
    * @throws NetError EINVAL: there is no such end.
    */
   repair(from?: EndName): void {
@@ -90,6 +93,9 @@ export class Link {
   /**
    * Puts a frame on the link as if this end had sent it.
    *
+   * @param from - name of the sending end
+   * @param frame - from the Ethernet header on; copied
+   * @param nowMs - virtual time, ms
    * @throws NetError EINVAL: there is no such end.
    */
   inject(from: EndName, frame: Uint8Array, nowMs: number): void {
@@ -99,19 +105,30 @@ export class Link {
   /**
    * Captures the link as a pcap file with times in nanoseconds.
    *
-   * @param sink Is given the bytes of the file, piece by piece.
+   * @param sink - Is given the bytes of the file, piece by piece.
+   * @param options - where on the link to look
+   * @returns the capture, which can be stopped
    * @throws NetError EINVAL: an argument is wrong.
    */
   capture(sink: (bytes: Uint8Array) => void, options: CaptureOptions = {}): Capture {
     return startCapture(this, sink, options);
   }
 
-  /** The direction in which this end sends. */
+  /**
+   * The direction in which this end sends.
+   *
+   * @param end - name of an end
+   * @returns the direction, with its conditions and counters
+   */
   from(end: EndName): Pipe {
     return this.pipes(end)[0] as Pipe;
   }
 
-  /** Counters of both directions, by the name of the sending end. */
+  /**
+   * Counters of both directions, by the name of the sending end.
+   *
+   * @returns copies of the counters
+   */
   statistics(): Record<EndName, Readonly<Pipe["statistics"]>> {
     return {
       [this.forward.from]: { ...this.forward.statistics },

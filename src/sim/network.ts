@@ -48,6 +48,8 @@ type AnyHost = SimHost | RawHost;
  * ```
  */
 export class SimNetwork implements Poller {
+  /** For messages of the loop. */
+  readonly name = "simulated network";
   readonly isReal = false;
   readonly random: Random;
   readonly medium: Medium;
@@ -59,7 +61,7 @@ export class SimNetwork implements Poller {
   private readonly segmentOf: Map<AnyHost, Segment> = new Map();
   private readonly allLinks: Map<string, Link> = new Map();
 
-  /** @param random Everything random in this network comes from forks of it. */
+  /** @param random - Everything random in this network comes from forks of it. */
   constructor(loop: Loop, random: Random, options: MediumOptions = {}) {
     this.loop = loop;
     this.random = random;
@@ -80,6 +82,9 @@ export class SimNetwork implements Poller {
   /**
    * Finds the host of this name, or makes it and plugs it into a segment.
    *
+   * @param name - unique in the network
+   * @param options - address, segment, link, NIC, stack
+   * @returns the host, plugged in and up
    * @throws NetError EINVAL: an option is wrong, or the host exists and options are given.
    */
   host(name: string, options?: HostOptions): SimHost {
@@ -98,6 +103,9 @@ export class SimNetwork implements Poller {
   /**
    * Makes a raw endpoint on a segment: it has no stack, the test sends and reads frames.
    *
+   * @param name - unique in the network
+   * @param options - address, segment, link, behaviour
+   * @returns the endpoint, plugged in
    * @throws NetError EINVAL: an option is wrong, or the name is in use.
    */
   rawHost(name: string, options: RawHostOptions & RawPlace = {}): RawHost {
@@ -110,7 +118,13 @@ export class SimNetwork implements Poller {
     return host;
   }
 
-  /** Makes a host that answers ARP and nothing else. */
+  /**
+   * Makes a host that answers ARP and nothing else.
+   *
+   * @param name - unique in the network
+   * @param options - address, segment, link
+   * @returns the endpoint, plugged in
+   */
   silentHost(name: string, options: RawHostOptions & RawPlace = {}): RawHost {
     return this.rawHost(name, { ...options, isSilent: true });
   }
@@ -118,6 +132,9 @@ export class SimNetwork implements Poller {
   /**
    * Finds the segment of this name or makes it.
    *
+   * @param name - unique in the network; default `"lan"`
+   * @param options - prefix and mode
+   * @returns the segment
    * @throws NetError EINVAL: an option is wrong, or the segment exists and options are given.
    */
   lan(name: string = DEFAULT_LAN, options?: LanOptions): Segment {
@@ -140,7 +157,10 @@ export class SimNetwork implements Poller {
   /**
    * Links two hosts directly. A name that is not known becomes a host.
    *
-   * @param conditions Of both directions; see `link.set(conditions, from)` for one of them.
+   * @param first - a host or the name of one
+   * @param second - another
+   * @param conditions - Of both directions; see `link.set(conditions, from)` for one of them.
+   * @returns the link; its name is `"first-second"`
    * @throws NetError EINVAL: a condition is wrong, or a host is plugged in already.
    */
   link(first: string | SimHost, second: string | SimHost, conditions: LinkConditions = {}): Link {
@@ -168,6 +188,8 @@ export class SimNetwork implements Poller {
   /**
    * Keeps two groups of hosts of one segment from reaching each other.
    *
+   * @param left - some hosts
+   * @param right - those they shall not reach, nor be reached by
    * @throws NetError EINVAL: a host is not on a segment, or they are on different ones.
    */
   partition(left: readonly AnyHost[], right: readonly AnyHost[]): void {
@@ -177,6 +199,8 @@ export class SimNetwork implements Poller {
   /**
    * Undoes {@link SimNetwork.partition}.
    *
+   * @param left - some hosts
+   * @param right - those they shall reach again
    * @throws NetError EINVAL: a host is not on a segment, or they are on different ones.
    */
   repair(left: readonly AnyHost[], right: readonly AnyHost[]): void {
@@ -185,7 +209,12 @@ export class SimNetwork implements Poller {
 
   // --- what happened -------------------------------------------------------------------------
 
-  /** Prints what the links carried, one line per frame; the oldest may have been forgotten. */
+  /**
+   * Prints what the links carried, one line per frame; the oldest may have been forgotten.
+   *
+   * @param filter - which lines; default: each frame once
+   * @returns lines, oldest first
+   */
   trace(filter: TraceFilter = {}): string[] {
     return this.medium.trace.lines(filter);
   }
@@ -195,14 +224,22 @@ export class SimNetwork implements Poller {
     return this.medium.hash.digest();
   }
 
-  /** Counters of every link and direction: `statistics()["a"]["a"].lost`. */
+  /**
+   * Counters of every link and direction: `statistics()["a"]["a"].lost`.
+   *
+   * @returns copies of the counters, by link and sending end
+   */
   statistics(): Record<string, Record<string, Readonly<PipeStatistics>>> {
     const all: Record<string, Record<string, Readonly<PipeStatistics>>> = {};
     for (const link of this.allLinks.values()) all[link.name] = link.statistics();
     return all;
   }
 
-  /** What is still there: frames under way, and the leftovers of each host. */
+  /**
+   * What is still there: frames under way, and the leftovers of each host.
+   *
+   * @returns a line for each kind of thing that a host still holds
+   */
   leftovers(): string[] {
     const found: string[] = [];
     for (const host of this.hosts.values()) {
@@ -260,7 +297,7 @@ export class SimNetwork implements Poller {
     this.checkName(name);
     const random = this.random.fork(`host ${name}`);
     const mac = options.macAddress ?? this.plan.mac();
-    const host = new SimHost(this.loop, name, mac, random, options);
+    const host = new SimHost(name, mac, random, options);
     this.register(host);
     return host;
   }

@@ -50,8 +50,9 @@ export class PacketText {
   /**
    * Prints one frame without a line end.
    *
-   * @param bytes The frame from its Ethernet header on, or the beginning of it.
-   * @param length Its true length in bytes, if `bytes` holds only the beginning.
+   * @param bytes - The frame from its Ethernet header on, or the beginning of it.
+   * @param length - Its true length in bytes, if `bytes` holds only the beginning.
+   * @returns one line
    */
   format(bytes: Uint8Array, length: number = bytes.length): string {
     const view = this.view.parse(bytes, length);
@@ -130,14 +131,31 @@ export class PacketText {
 /**
  * Prints a whole trace line: `   12.034 a > b  10.0.0.1:49152 > ...`.
  *
- * @param timeMs Time in milliseconds, printed with three decimals.
- * @param where Which link or direction: `"a > b"`.
+ * @param timeMs - Time in milliseconds, printed with three decimals.
+ * @param where - Which link or direction: `"a > b"`.
+ * @param packet - what {@link PacketText.format} gave
+ * @returns the line, without a line end
+ * @example
+ * ```ts
+ * import { traceLine } from "caraway/testing";
+ * console.log(traceLine(12.034, "a > b", "arp who has 10.0.0.2? tell 10.0.0.1"));
+ * ```
  */
 export function traceLine(timeMs: number, where: string, packet: string): string {
   return `${timeMs.toFixed(3).padStart(10)} ${where}  ${packet}`;
 }
 
-/** Names TCP flags: `"SYN,ACK"`; `"none"` without any. */
+/**
+ * Names TCP flags: `"SYN,ACK"`; `"none"` without any.
+ *
+ * @param flags - the TCP flag bits
+ * @returns names joined by commas
+ * @example
+ * ```ts
+ * import { flagText } from "caraway/testing";
+ * console.log(flagText(18)); // "SYN,ACK"
+ * ```
+ */
 export function flagText(flags: number): string {
   const names: string[] = [];
   for (const bit of FLAG_ORDER) {

@@ -62,7 +62,19 @@ export class PipeStatistics {
   underWay = 0;
 }
 
-/** One direction of a link. */
+/**
+ * One direction of a link.
+ *
+ * @example
+ * ```ts
+ * import { simulate } from "caraway/testing";
+ * await simulate(1, function* (net) {
+ *   const up = net.host("a").link.from("a");
+ *   up.set({ loss: 0.1 });
+ *   console.log(up.statistics.lost);
+ * });
+ * ```
+ */
 export class Pipe implements FrameSink, Arrival, RuleContext {
   readonly link: string;
   readonly from: string;
@@ -111,7 +123,11 @@ export class Pipe implements FrameSink, Arrival, RuleContext {
     return this.conditions;
   }
 
-  /** Changes conditions; frames under way keep their arrival times. */
+  /**
+   * Changes conditions; frames under way keep their arrival times.
+   *
+   * @param change - what to change; the rest stays
+   */
   set(change: LinkConditions): void {
     this.conditions = changeConditions(this.conditions, change);
   }

@@ -30,7 +30,7 @@ export class Random {
   private d: number;
 
   /**
-   * @param seed An integer or a string; `42` and `"42"` are the same seed.
+   * @param seed - An integer or a string; `42` and `"42"` are the same seed.
    * @throws NetError EINVAL: `seed` is neither a safe integer nor a string.
    */
   constructor(seed: number | string) {
@@ -55,6 +55,9 @@ export class Random {
   /**
    * Makes the generator of this name under this one. The same label gives the same generator,
    * whatever has been drawn in between.
+   *
+   * @param label - any text or number
+   * @returns a generator of its own
    */
   fork(label: string | number): Random {
     const child = new Random(0);
@@ -64,7 +67,11 @@ export class Random {
     return child;
   }
 
-  /** Draws an integer from 0 to 2^32 - 1. */
+  /**
+   * Draws an integer from 0 to 2^32 - 1.
+   *
+   * @returns the integer
+   */
   uint32(): number {
     const t = (this.a + this.b + this.d) | 0;
     this.d = (this.d + 1) | 0;
@@ -74,7 +81,11 @@ export class Random {
     return t >>> 0;
   }
 
-  /** Draws a number from [0, 1) with 53 random bits. */
+  /**
+   * Draws a number from [0, 1) with 53 random bits.
+   *
+   * @returns the number
+   */
   float(): number {
     const high = this.uint32() >>> 5;
     return (high * TWO_TO_26 + (this.uint32() >>> 6)) / TWO_TO_53;
@@ -83,6 +94,8 @@ export class Random {
   /**
    * Draws an integer from 0 to `limit - 1`. The bias of the multiplication is below `limit / 2^32`.
    *
+   * @param limit - 1 to 2^32
+   * @returns the integer
    * @throws NetError EINVAL: `limit` is not an integer from 1 to 2^32.
    */
   below(limit: number): number {
@@ -93,6 +106,9 @@ export class Random {
   /**
    * Draws an integer from `low` to `high`, both included.
    *
+   * @param low - smallest result
+   * @param high - largest result
+   * @returns the integer
    * @throws NetError EINVAL: no integers, or `high` is less than `low`.
    */
   between(low: number, high: number): number {
@@ -104,6 +120,8 @@ export class Random {
   /**
    * Says true with this probability.
    *
+   * @param probability - 0 never, 1 always
+   * @returns true or false
    * @throws NetError EINVAL: `probability` is not between 0 and 1.
    */
   chance(probability: number): boolean {
@@ -114,6 +132,8 @@ export class Random {
   /**
    * Picks one element.
    *
+   * @param items - what to pick from
+   * @returns one of them
    * @throws NetError EINVAL: `items` is empty.
    */
   pick<T>(items: readonly T[]): T {
@@ -121,7 +141,12 @@ export class Random {
     return items[this.below(items.length)] as T;
   }
 
-  /** Shuffles an array in place (Fisher-Yates) and returns it. */
+  /**
+   * Shuffles an array in place (Fisher-Yates) and returns it.
+   *
+   * @param items - changed in place
+   * @returns the same array
+   */
   shuffle<T>(items: T[]): T[] {
     for (let i = items.length - 1; i > 0; i--) {
       const j = this.below(i + 1);
@@ -132,7 +157,12 @@ export class Random {
     return items;
   }
 
-  /** Fills `bytes` with random bytes and returns it. */
+  /**
+   * Fills `bytes` with random bytes and returns it.
+   *
+   * @param bytes - written to
+   * @returns the same array
+   */
   fill(bytes: Uint8Array): Uint8Array {
     for (let i = 0; i < bytes.length; i += 4) {
       const word = this.uint32();
@@ -144,7 +174,12 @@ export class Random {
     return bytes;
   }
 
-  /** Makes `length` random bytes. */
+  /**
+   * Makes `length` random bytes.
+   *
+   * @param length - how many
+   * @returns a new array
+   */
   bytes(length: number): Uint8Array {
     return this.fill(new Uint8Array(integerIn("random", "length", length, 0, TWO_TO_32)));
   }

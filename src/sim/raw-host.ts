@@ -5,7 +5,7 @@
 
 import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import { bytesArgument } from "./check.ts";
-import { craftArp, type CraftIpv4, ipNumber } from "./craft.ts";
+import { type CraftIpv4, craftArp, ipNumber } from "./craft.ts";
 import type { FrameSink } from "./frame-sink.ts";
 import { FrameView, macText } from "./frame-view.ts";
 import type { Link, LinkEnd } from "./link.ts";
@@ -31,7 +31,23 @@ export interface Addressed {
   readonly macAddress: Uint8Array;
 }
 
-/** A raw endpoint. Made by `net.rawHost(name)` and `net.silentHost(name)`. */
+/**
+ * A raw endpoint. Made by `net.rawHost(name)` and `net.silentHost(name)`.
+ *
+ * @example
+ * ```ts
+ * import { now } from "caraway";
+ * import { craftTcp, simulate, TCP_FLAGS } from "caraway/testing";
+ * await simulate(1, function* (net) {
+ *   const server = net.host("server");
+ *   const evil = net.rawHost("evil");
+ *   const { SYN } = TCP_FLAGS;
+ *   evil.send(craftTcp({ ...evil.to(server), sourcePort: 1, destinationPort: 80, flags: SYN }));
+ *   const answer = yield* evil.recv(now() + 1_000);
+ *   console.log(answer.length);
+ * });
+ * ```
+ */
 export class RawHost implements FrameSink, LinkEnd, Addressed {
   readonly name: string;
   readonly isSwitch = false;
@@ -50,12 +66,7 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
   private readonly readers: WaitQueue = new WaitQueue();
   private readonly view: FrameView = new FrameView();
 
-  constructor(
-    name: string,
-    macAddress: Uint8Array,
-    nowMs: () => number,
-    options: RawHostOptions,
-  ) {
+  constructor(name: string, macAddress: Uint8Array, nowMs: () => number, options: RawHostOptions) {
     this.name = name;
     this.macAddress = macAddress;
     this.address = "";
@@ -84,7 +95,7 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
   /**
    * Sends a frame now, as it is.
    *
-   * @param frame From the Ethernet header on; copied.
+   * @param frame - From the Ethernet header on; copied.
    * @throws NetError EINVAL: `frame` is no Uint8Array.
    */
   send(frame: Uint8Array): void {
@@ -96,7 +107,7 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
   /**
    * Waits for the next frame.
    *
-   * @param deadline Absolute, ms; -1 never, 0 now; omitted: that of the enclosing `withDeadline`.
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
    * @returns the frame; it belongs to the caller.
    * @throws NetError ECANCELED, ETIMEDOUT.
    */
@@ -107,6 +118,9 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
   /**
    * Gives the addresses of a frame from here to there, for the craft functions:
    * `craftTcp({ ...raw.to(host), sourcePort: 1, destinationPort: 80 })`.
+   *
+   * @param other - where the frame goes
+   * @returns fields to spread into those of a frame
    */
   to(
     other: Addressed,
@@ -119,7 +133,11 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
     };
   }
 
-  /** Takes the oldest waiting frame; null when there is none. Never waits. */
+  /**
+   * Takes the oldest waiting frame; null when there is none. Never waits.
+   *
+   * @returns the frame, or null
+   */
   take(): Uint8Array | null {
     const frame = this.queue[this.taken];
     if (frame === undefined) return null;
@@ -131,11 +149,19 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
     return frame;
   }
 
+  /** @internal Puts back what `take` gave and nobody used. */
+  putBack(frame: Uint8Array): void {
+    this.queue.splice(0, this.taken, frame);
+    this.taken = 0;
+  }
+
   /** Takes a frame from the link. */
   receive(bytes: Uint8Array, offset: number, length: number, _nowMs: number): void {
     this.arrived++;
+    const isArp = length >= 14 && bytes[offset + 12] === 0x08 && bytes[offset + 13] === 0x06;
+    if (this.isSilent && !isArp) return;
     const frame = bytes.slice(offset, offset + length);
-    if (this.answersArp && this.answerArp(frame)) return;
+    if (isArp && this.answersArp && this.answerArp(frame)) return;
     if (this.isSilent) return;
     if (this.waiting >= QUEUE_FRAMES) {
       this.dropped++;
@@ -168,6 +194,7 @@ export class RawHost implements FrameSink, LinkEnd, Addressed {
 class RawReceive extends Wait<Uint8Array> {
   private readonly host: RawHost;
   private readonly readers: WaitQueue;
+  private frame: Uint8Array | null = null;
 
   constructor(host: RawHost, readers: WaitQueue, deadline: number | undefined) {
     super("raw.recv", deadline);
@@ -176,14 +203,24 @@ class RawReceive extends Wait<Uint8Array> {
   }
 
   override poll(_nowMs: number): number {
-    return this.host.waiting > 0 ? READY : PENDING;
+    this.frame ??= this.host.take();
+    return this.frame === null ? PENDING : READY;
   }
 
   override queue(): WaitQueue {
     return this.readers;
   }
 
+  // This wait may have used up the wake-up of a frame that it will not take.
+  override withdrawn(_errno: number): void {
+    if (this.frame !== null) this.host.putBack(this.frame);
+    this.frame = null;
+    if (this.host.waiting > 0) this.readers.wakeOne();
+  }
+
   override take(): Uint8Array {
-    return this.host.take() as Uint8Array;
+    const frame = this.frame as Uint8Array;
+    this.frame = null;
+    return frame;
   }
 }

@@ -35,7 +35,16 @@ export const drop: Verdict = "drop";
 /**
  * Holds this frame back by `ms`, so that later ones overtake it.
  *
+ * @param ms - how long
+ * @returns the verdict
  * @throws NetError EINVAL: `ms` is negative or more than a day.
+ * @example
+ * ```ts
+ * import { later, simulate } from "caraway/testing";
+ * await simulate(1, function* (net) {
+ *   net.host("a").link.rule((frame) => (frame.isArp ? later(100) : undefined));
+ * });
+ * ```
  */
 export function later(ms: number): Verdict {
   return { laterMs: numberIn("sim.rule", "ms", ms, 0, 86_400_000) };
@@ -44,13 +53,34 @@ export function later(ms: number): Verdict {
 /**
  * Replaces the frame by these bytes.
  *
+ * @param bytes - the whole frame; copied
+ * @returns the verdict
  * @throws NetError EINVAL: `bytes` is no Uint8Array.
+ * @example
+ * ```ts
+ * import { change, simulate } from "caraway/testing";
+ * await simulate(1, function* (net) {
+ *   net.host("a").link.rule((frame) => change(frame.bytes.slice(0, 60)));
+ * });
+ * ```
  */
 export function change(bytes: Uint8Array): Verdict {
   return { bytes: bytesArgument("sim.rule", "bytes", bytes) };
 }
 
-/** One rule in force. */
+/**
+ * One rule in force.
+ *
+ * @example
+ * ```ts
+ * import { drop, simulate } from "caraway/testing";
+ * await simulate(1, function* (net) {
+ *   const rule = net.host("a").link.rule((frame) => (frame.syn ? drop : undefined));
+ *   console.log(rule.seen, rule.hits);
+ *   rule.remove();
+ * });
+ * ```
+ */
 export class Rule {
   /** Frames the rule has seen, and those it did not let pass as they were. */
   seen = 0;
@@ -58,7 +88,7 @@ export class Rule {
   readonly decide: RuleFunction;
   private readonly lists: Rule[][];
 
-  /** @param lists Of the directions it is for. */
+  /** @param lists - Of the directions it is for. */
   constructor(decide: RuleFunction, lists: Rule[][]) {
     this.decide = decide;
     this.lists = lists;

@@ -15,7 +15,19 @@ const ADDRESSES_MAX = 65_536;
 /** How a segment forwards. */
 export type SegmentMode = "switch" | "hub";
 
-/** One broadcast domain. */
+/**
+ * One broadcast domain.
+ *
+ * @example
+ * ```ts
+ * import { simulate } from "caraway/testing";
+ * await simulate(1, function* (net) {
+ *   const hub = net.lan("hub", { mode: "hub" });
+ *   net.host("a", { lan: "hub" });
+ *   console.log(hub.flooded);
+ * });
+ * ```
+ */
 export class Segment implements LinkEnd {
   readonly name: string;
   readonly isSwitch = true;
@@ -38,9 +50,9 @@ export class Segment implements LinkEnd {
   }
 
   /**
-   * Plugs in an end and returns its link; `link.forward` is what the end sends.
+   * @internal Plugs in an end and returns its link; `link.forward` is what the end sends.
    *
-   * @param sink Takes what the segment sends to this end.
+   * @param sink - Takes what the segment sends to this end.
    */
   plug(end: LinkEnd, sink: FrameSink): Link {
     const link = new Link(this.medium, end.name, end, this);
@@ -51,7 +63,7 @@ export class Segment implements LinkEnd {
     return link;
   }
 
-  /** Says whether frames pass between two links of this segment, in both directions. */
+  /** @internal Says whether frames pass between two links of this segment, in both directions. */
   setReachable(first: Link, second: Link, isReachable: boolean): void {
     const a = this.ports.findIndex((port) => port.link === first);
     const b = this.ports.findIndex((port) => port.link === second);
@@ -61,7 +73,7 @@ export class Segment implements LinkEnd {
     }
   }
 
-  /** Passes a frame on that came in at a port. */
+  /** @internal Passes a frame on that came in at a port. */
   forward(from: Port, bytes: Uint8Array, offset: number, length: number, nowMs: number): void {
     this.forwarded++;
     if (this.mode === "switch" && length >= 14) {

@@ -46,7 +46,17 @@ export interface SimDriverOptions {
   readonly checksumTx?: boolean;
 }
 
-/** A NIC made of memory. */
+/**
+ * A NIC made of memory.
+ *
+ * @example
+ * ```ts
+ * import { SimDriver } from "caraway/testing";
+ * const nic = new SimDriver({ mtu: 9000 });
+ * nic.connect({ receive: (_bytes, _offset, length) => console.log(`${length} bytes sent`) });
+ * nic.close();
+ * ```
+ */
 export class SimDriver implements Driver, FrameSink {
   readonly name: string;
   readonly macAddress: Uint8Array;
@@ -105,7 +115,11 @@ export class SimDriver implements Driver, FrameSink {
     }
   }
 
-  /** Says where sent frames go; null: nowhere, as with the cable unplugged. */
+  /**
+   * Says where sent frames go; null: nowhere, as with the cable unplugged.
+   *
+   * @param out - takes each frame during `poll`
+   */
   connect(out: FrameSink | null): void {
     this.out = out;
   }
@@ -168,7 +182,11 @@ export class SimDriver implements Driver, FrameSink {
     return this.rxFilled !== this.rxDescribed || this.control[TX_HEAD] !== this.control[TX_TAIL];
   }
 
-  /** See {@link Driver.statistics}. */
+  /**
+   * See {@link Driver.statistics}.
+   *
+   * @returns a copy of the counters
+   */
   statistics(): DriverStatistics {
     return {
       rxFrames: this.rxFrames,

@@ -37,7 +37,7 @@ export class TraceHash {
   /**
    * Adds `length` bytes, given as little-endian words.
    *
-   * @param words Must hold whole blocks of four words; the bytes after `length` must be 0.
+   * @param words - Must hold whole blocks of four words; the bytes after `length` must be 0.
    */
   addWords(words: Int32Array, length: number): void {
     // Four lanes as in xxHash32, held in locals; one murmur block for the result.

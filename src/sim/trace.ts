@@ -69,7 +69,7 @@ export class Trace {
   private readonly fates: Uint8Array;
   private readonly bytes: Uint8Array;
 
-  /** @param capacity Frames remembered; 0: none. */
+  /** @param capacity - Frames remembered; 0: none. */
   constructor(capacity: number) {
     this.capacity = capacity;
     this.times = new Float64Array(capacity);
