@@ -11,6 +11,16 @@ export let current: Coroutine | null = null;
 /** The loop whose round is running or ran last, null before the first. */
 export let loop: Loop | null = null;
 
+/** While a wait begins in a plain Effection task: the coroutine that the task descends from. */
+export let ancestor: Coroutine | null = null;
+
+/** Says whose descendant begins a wait now. @returns whose did before */
+export function setAncestor(next: Coroutine | null): Coroutine | null {
+  const previous = ancestor;
+  ancestor = next;
+  return previous;
+}
+
 /** Says who runs now. @returns who ran before */
 export function setCurrent(next: Coroutine | null): Coroutine | null {
   const previous = current;

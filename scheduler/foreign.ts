@@ -3,9 +3,9 @@
 // coroutine, and its outcome goes to Effection's resolver. Halting the task withdraws it.
 
 import type { Result, Scope } from "effection";
-import { loop as runningLoop } from "./current.ts";
+import { loop as runningLoop, setAncestor } from "./current.ts";
 import { defaultLoop, type Loop } from "./loop.ts";
-import { LOOP_CONTEXT } from "./routine.ts";
+import { COROUTINE_CONTEXT } from "./routine.ts";
 import { Timer } from "./timer-wheel.ts";
 import { PENDING, type Wait, type WaitOwner } from "./wait.ts";
 
@@ -15,7 +15,7 @@ const ETIMEDOUT = -110;
 /** The loop of a plain Effection task: that of the coroutine it descends from, or the default. */
 export function loopOf(routine: unknown): Loop {
   const scope = (routine as { scope?: Scope }).scope;
-  return scope?.get(LOOP_CONTEXT) ?? runningLoop ?? defaultLoop();
+  return scope?.get(COROUTINE_CONTEXT)?.loop ?? runningLoop ?? defaultLoop();
 }
 
 class ForeignTimer extends Timer {
@@ -99,7 +99,13 @@ export function enterForeign(
   routine: unknown,
 ): (didExit: (result: Result<void>) => void) => void {
   const task = new ForeignTask(loopOf(routine), wait, resolve);
-  task.run();
+  const { scope } = routine as { scope?: Scope };
+  const before = setAncestor(scope?.get(COROUTINE_CONTEXT) ?? null);
+  try {
+    task.run();
+  } finally {
+    setAncestor(before);
+  }
   return (didExit) => {
     task.withdraw();
     didExit({ ok: true, value: undefined });

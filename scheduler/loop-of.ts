@@ -2,15 +2,18 @@
 // Which loop and which coroutine code is running on.
 
 import type { Coroutine } from "./coroutine.ts";
-import { current, loop } from "./current.ts";
+import { ancestor, current, loop } from "./current.ts";
 import { defaultLoop, type Loop } from "./loop.ts";
 
 /** The loop that runs the calling code; the default loop outside of any. */
 export function currentLoop(): Loop {
-  return current?.loop ?? loop ?? defaultLoop();
+  return currentCoroutine()?.loop ?? loop ?? defaultLoop();
 }
 
-/** The coroutine that runs the calling code, null outside of one. */
+/**
+ * The coroutine that runs the calling code, or that the plain Effection task beginning a wait
+ * descends from; null where there is neither.
+ */
 export function currentCoroutine(): Coroutine | null {
-  return current;
+  return current ?? ancestor;
 }

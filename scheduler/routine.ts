@@ -12,10 +12,10 @@ import {
   type Scope,
 } from "effection";
 import { type Coroutine, NEXT, RETURN, THROW } from "./coroutine.ts";
-import type { Loop } from "./loop.ts";
+import { setCurrent } from "./current.ts";
 
-/** The loop that operations in a plain Effection task wait on. */
-export const LOOP_CONTEXT: Context<Loop> = createContext<Loop>("caraway/loop");
+/** The coroutine that a plain Effection task descends from, if it descends from one. */
+export const COROUTINE_CONTEXT: Context<Coroutine> = createContext<Coroutine>("caraway/coroutine");
 // Effection's own contexts, by their internal names.
 const ERROR_BOUNDARY = createContext<unknown>("@effection/error-boundary");
 const TASK_GROUP = createContext<unknown>("@effection/task-group");
@@ -91,12 +91,15 @@ export class Routine {
     this.#resolve = resolve;
     this.#isEntering = true;
     let exit: Exit;
+    // Effection may run other tasks meanwhile: their waits are not this coroutine's.
+    const running = setCurrent(null);
     try {
       exit = effect.enter(resolve as never, this as never) as Exit;
     } catch (error) {
       this.#resolve = null;
       return this.#goOn({ ok: false, error: error as Error });
     } finally {
+      setCurrent(running);
       this.#isEntering = false;
     }
     const coroutine = this.#coroutine;
@@ -133,7 +136,7 @@ export class Routine {
 
   #createScope(): Scope {
     const scope = createScope(parentScope(this.#coroutine));
-    scope.set(LOOP_CONTEXT, this.#coroutine.loop);
+    scope.set(COROUTINE_CONTEXT, this.#coroutine);
     scope.set(ERROR_BOUNDARY, {
       raise: (error: unknown): void => this.#coroutine.failFrom(error),
     });
@@ -174,10 +177,14 @@ export class Routine {
 
 function exitNow(exit: Exit, result: Outcome): Outcome {
   let outcome = result;
-  if (typeof exit === "function") {
+  if (typeof exit !== "function") return outcome;
+  const running = setCurrent(null);
+  try {
     exit((exited) => {
       if (!exited.ok) outcome = exited;
     });
+  } finally {
+    setCurrent(running);
   }
   return outcome;
 }
