@@ -178,7 +178,8 @@ export class NewReno {
 
   /** Notes the largest flight of each round trip: how much of the window is really used. */
   #measureRound(flightBefore: number, sndUna: number, sndNxt: number): void {
-    if (!this.#hasRound || geq(sndUna, this.#roundEnd)) {
+    // The ACK that completes a round trip still belongs to it: nothing new was sent for it yet.
+    if (!this.#hasRound || gt(sndUna, this.#roundEnd)) {
       this.#hasRound = true;
       this.#roundEnd = sndNxt;
       this.#roundFlight = flightBefore;
