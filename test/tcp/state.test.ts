@@ -7,8 +7,8 @@ import {
   isLegalEdge,
   LISTEN,
   STATE_NAMES,
-  setState,
   SYN_SENT,
+  setState,
 } from "../../src/tcp/state.ts";
 import { Scene } from "./support/scene.ts";
 
