@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MIT
+// A flow: one TCP connection as its context sees it. It binds the TCB, which knows no addresses,
+// to the 4-tuple, to its one timer, to the round's output list and to whoever waits for it.
+
+import type { TimerWheel } from "../../scheduler/timer-wheel.ts";
+import { Timer } from "../../scheduler/timer-wheel.ts";
+import type { IpAddress } from "../ip/address.ts";
+import {
+  atEnd,
+  discardReceived,
+  finish,
+  info,
+  isOrderlyClosed,
+  receiveBytes,
+  sendBytes,
+  type TcpInfo,
+} from "../tcp/calls.ts";
+import { ECONNRESET, EHOSTUNREACH, ENETUNREACH } from "../tcp/errno.ts";
+import { CLOSED, SYN_RECEIVED } from "../tcp/state.ts";
+import type { Tcb } from "../tcp/tcb.ts";
+import type { ListenerRecord } from "./listener.ts";
+
+export type { TcpInfo } from "../tcp/calls.ts";
+export { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE } from "../tcp/host.ts";
+
+/** Whoever wants to know of a flow's events: a socket handle. Must only mark, never resume (R3). */
+export interface FlowSink {
+  /** @param events - EVENT_* bits of src/tcp/host.ts */
+  flowEvents(events: number): void;
+}
+
+/** What a flow needs of its context. */
+export interface FlowOwner {
+  readonly timers: TimerWheel;
+  flowTimeout(flow: Flow, nowMs: number): void;
+  /** The flow's output and timer are to be looked at in this round. */
+  touch(flow: Flow): void;
+}
+
+class FlowTimer extends Timer {
+  readonly flow: Flow;
+
+  constructor(flow: Flow) {
+    super();
+    this.flow = flow;
+  }
+
+  override fire(nowMs: number): void {
+    this.flow.owner.flowTimeout(this.flow, nowMs);
+  }
+}
+
+/** One connection of a context. Made by `Stack`, in its flow table until CLOSED. */
+export class Flow {
+  readonly owner: FlowOwner;
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Hash of the 4-tuple under the context's seed. */
+  readonly hash: number;
+  /** Next flow in the same bucket of the flow table. */
+  next: Flow | null;
+  /** Set once, right after the constructor: TCB and flow refer to each other. */
+  tcb!: Tcb;
+  /** Where packets to `remote` go first: `remote` itself or a gateway. */
+  nextHop: IpAddress;
+  /** The listener while this connection is half-open or waits to be accepted. */
+  listener: ListenerRecord | null;
+  /** The handle, null while nobody holds one (half-open, unaccepted, TIME-WAIT). */
+  sink: FlowSink | null;
+  /** True while on the round's list of flows to send for and to set timers of. */
+  isQueued: boolean;
+  /** True once its handshake is done and it waits on, or was taken from, the accept queue. */
+  isOffered: boolean;
+  /** True once it counts as TIME-WAIT instead of as a socket. */
+  isTimeWait: boolean;
+  /** True once it has left the flow table; it sends nothing any more. */
+  isGone: boolean;
+  /** Links of the list it is on: half-open of its listener, or TIME-WAIT of the context. */
+  listNext: Flow | null;
+  listPrevious: Flow | null;
+  readonly timer: Timer;
+
+  constructor(
+    owner: FlowOwner,
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    nextHop: IpAddress,
+    hash: number,
+  ) {
+    this.owner = owner;
+    this.local = local;
+    this.localPort = localPort;
+    this.remote = remote;
+    this.remotePort = remotePort;
+    this.hash = hash;
+    this.next = null;
+    this.nextHop = nextHop;
+    this.listener = null;
+    this.sink = null;
+    this.isQueued = false;
+    this.isOffered = false;
+    this.isTimeWait = false;
+    this.isGone = false;
+    this.listNext = null;
+    this.listPrevious = null;
+    this.timer = new FlowTimer(this);
+  }
+
+  // --- user calls: none waits ------------------------------------------------------------------
+
+  /** Queues bytes for sending. @returns bytes taken, 0: buffer full, or -errno */
+  send(bytes: Uint8Array, offset: number, length: number): number {
+    const taken = sendBytes(this.tcb, bytes, offset, length);
+    if (taken > 0) this.owner.touch(this);
+    return taken;
+  }
+
+  /** Takes received bytes. @returns bytes taken, 0: none there, or -errno */
+  receive(into: Uint8Array, offset: number, length: number): number {
+    const taken = receiveBytes(this.tcb, into, offset, length);
+    if (taken > 0) this.owner.touch(this);
+    return taken;
+  }
+
+  /** True once all bytes are taken and the peer has sent its FIN. */
+  get atEnd(): boolean {
+    return atEnd(this.tcb);
+  }
+
+  /** Half-closes: FIN after the queued bytes. @returns 0 or -errno */
+  finish(nowMs: number): number {
+    const result = finish(this.tcb, nowMs);
+    this.owner.touch(this);
+    return result;
+  }
+
+  /** From now on drops what has arrived and what arrives. */
+  discardReceived(): void {
+    discardReceived(this.tcb);
+    this.owner.touch(this);
+  }
+
+  /** True once the peer has acknowledged our FIN and sent its own. */
+  get isOrderlyClosed(): boolean {
+    return isOrderlyClosed(this.tcb);
+  }
+
+  /** True once the handshake is done and while the connection lives. */
+  get isEstablished(): boolean {
+    return this.tcb.state > SYN_RECEIVED;
+  }
+
+  /** 0 while the connection can go on or after an orderly end, else why it ended: -errno. */
+  get failure(): number {
+    const { tcb } = this;
+    if (tcb.error !== 0) return tcb.error;
+    return tcb.state === CLOSED && !isOrderlyClosed(tcb) ? ECONNRESET : 0;
+  }
+
+  /**
+   * Why a connection cannot be opened: what ended it, or an ICMP error that TCP itself takes for
+   * passing. RFC 5461 §4.1: whoever waits for a SYN-ACK wants to hear it now.
+   *
+   * @returns 0 or -errno
+   */
+  get openFailure(): number {
+    const { softError } = this.tcb;
+    const isUnreachable = softError === EHOSTUNREACH || softError === ENETUNREACH;
+    return this.failure || (isUnreachable && !this.isEstablished ? softError : 0);
+  }
+
+  /** What TCP knows of the connection. */
+  info(): TcpInfo {
+    return info(this.tcb);
+  }
+}
+
+/** A doubly linked list of flows through `listNext` and `listPrevious`, oldest first. */
+export class FlowList {
+  #head: Flow | null = null;
+  #tail: Flow | null = null;
+  #size = 0;
+
+  /** Flows in the list. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** The flow added first, null if empty. */
+  get oldest(): Flow | null {
+    return this.#head;
+  }
+
+  /** Adds `flow`, which must be on no list. */
+  push(flow: Flow): void {
+    flow.listPrevious = this.#tail;
+    flow.listNext = null;
+    if (this.#tail === null) this.#head = flow;
+    else this.#tail.listNext = flow;
+    this.#tail = flow;
+    this.#size++;
+  }
+
+  /** Removes `flow`, which must be on this list. */
+  remove(flow: Flow): void {
+    const { listNext, listPrevious } = flow;
+    if (listPrevious === null) this.#head = listNext;
+    else listPrevious.listNext = listNext;
+    if (listNext === null) this.#tail = listPrevious;
+    else listNext.listPrevious = listPrevious;
+    flow.listNext = null;
+    flow.listPrevious = null;
+    this.#size--;
+  }
+}

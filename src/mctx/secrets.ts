@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// What a peer must not be able to guess: initial sequence numbers (RFC 6528), timestamp offsets
+// (RFC 7323 §5.4) and ephemeral ports (RFC 6056). All come from one keyed hash over the 4-tuple,
+// keyed per context.
+
+import type { IpAddress } from "../ip/address.ts";
+import { SipHash } from "./sip-hash.ts";
+
+/** Fills an array with unpredictable bytes; a simulation passes its seeded source. */
+export type RandomSource = (into: Uint8Array) => void;
+
+const PURPOSE_ISN = 1;
+const PURPOSE_TIMESTAMP = 2;
+const PURPOSE_PORT = 3;
+/** RFC 6528 §3: the clock part of the ISN ticks every 4 microseconds. */
+const ISN_TICKS_PER_MS = 250;
+/** RFC 6056 §3.3.4 (algorithm 4): counters kept per hash bucket, so that destinations differ. */
+const PORT_COUNTERS = 256;
+
+/** The secrets of one context. */
+export class Secrets {
+  readonly #hash: SipHash;
+  readonly #words: Int32Array;
+  readonly #portCounters: Uint16Array;
+  /** Secret seed for the flow table. */
+  readonly flowSeed: number;
+
+  constructor(random: RandomSource) {
+    const bytes = new Uint8Array(20 + 2 * PORT_COUNTERS);
+    random(bytes);
+    const view = new DataView(bytes.buffer);
+    this.#hash = new SipHash(bytes.subarray(0, 16));
+    this.flowSeed = view.getInt32(16, true);
+    this.#words = new Int32Array(10);
+    this.#portCounters = new Uint16Array(bytes.slice(20).buffer);
+  }
+
+  /** Initial sequence number of a connection that opens now: 4 us clock + PRF(4-tuple). */
+  initialSequence(
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    nowMs: number,
+  ): number {
+    const clock = Math.floor(nowMs * ISN_TICKS_PER_MS) % 0x1_0000_0000;
+    return (this.#digest(PURPOSE_ISN, local, localPort, remote, remotePort) + (clock >>> 0)) | 0;
+  }
+
+  /** What this connection adds to its clock in the timestamps it sends. */
+  timestampOffset(
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+  ): number {
+    return this.#digest(PURPOSE_TIMESTAMP, local, localPort, remote, remotePort);
+  }
+
+  /**
+   * An ephemeral port by RFC 6056 algorithm 4 (double hash): the first in hash order that `isFree`.
+   *
+   * @returns the port, or 0 when all `last - first + 1` are taken
+   */
+  ephemeralPort(
+    local: IpAddress,
+    remote: IpAddress,
+    remotePort: number,
+    first: number,
+    last: number,
+    isFree: (port: number) => boolean,
+  ): number {
+    const count = last - first + 1;
+    const offset = this.#digest(PURPOSE_PORT, local, 0, remote, remotePort) >>> 0;
+    const bucket = this.#hash.high & (PORT_COUNTERS - 1);
+    for (let tries = 0; tries < count; tries++) {
+      const counter = this.#portCounters[bucket] as number;
+      this.#portCounters[bucket] = counter + 1;
+      const port = first + ((offset + counter) % count);
+      if (isFree(port)) return port;
+    }
+    return 0;
+  }
+
+  #digest(
+    purpose: number,
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+  ): number {
+    const words = this.#words;
+    words[0] = purpose;
+    words[1] = local.w0;
+    words[2] = local.w1;
+    words[3] = local.w2;
+    words[4] = local.w3;
+    words[5] = remote.w0;
+    words[6] = remote.w1;
+    words[7] = remote.w2;
+    words[8] = remote.w3;
+    words[9] = (localPort << 16) | remotePort;
+    return this.#hash.digest(words, 10);
+  }
+}

@@ -1,0 +1,497 @@
+// SPDX-License-Identifier: MIT
+// The stack of a context (mctx): TCP/IP on one core, over one driver. It owns the flow table, the
+// listeners, the ports and the limits, and runs the round: `poll` (driver in, stack fed), then the
+// coroutines of the loop, then `flush` (stack out). It knows nothing of coroutines: whoever waits
+// is told through sinks that only mark (R3). Time is an argument (R1).
+
+import { Timer, type TimerWheel } from "../../scheduler/timer-wheel.ts";
+import type { IpAddress } from "../ip/address.ts";
+import { abort, openActive, openPassive } from "../tcp/calls.ts";
+import type { TcpConfig } from "../tcp/config.ts";
+import { TcpCounters } from "../tcp/counters.ts";
+import {
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  EHOSTUNREACH,
+  EINVAL,
+  ENETUNREACH,
+  ENFILE,
+} from "../tcp/errno.ts";
+import { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE, type TcbHost } from "../tcp/host.ts";
+import { CLOSED, ESTABLISHED, TIME_WAIT } from "../tcp/state.ts";
+import { createTcb, type Tcb } from "../tcp/tcb.ts";
+import { hostUnreachable } from "../tcp/tcp-in.ts";
+import { output } from "../tcp/tcp-out.ts";
+import { mayReuseTimeWait } from "../tcp/time-wait.ts";
+import { nextTimeout, onTimeout } from "../tcp/timers.ts";
+import { PROTOCOL_TCP } from "../wire/ipv4.ts";
+import { SYN, TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, type TcpSegment } from "../wire/tcp.ts";
+import { Flow, FlowList, type FlowOwner, type FlowSink } from "./flow.ts";
+import { FlowTable } from "./flow-table.ts";
+import type { Limits } from "./limits.ts";
+import { ListenerRecord, type ListenerSink } from "./listener.ts";
+import type { Network } from "./network.ts";
+import { Receiver } from "./rx.ts";
+import type { Secrets } from "./secrets.ts";
+
+const ALL_EVENTS = EVENT_READABLE | EVENT_WRITABLE | EVENT_STATE;
+
+/** What is still alive in a context, for tests and `loop.tree()`. */
+export interface StackLeftovers {
+  readonly sockets: number;
+  readonly timeWait: number;
+  readonly listeners: number;
+  readonly bufferedBytes: number;
+  readonly timers: number;
+}
+
+/** Fires so that a round takes place; the round does the work. */
+class Alarm extends Timer {
+  override fire(): void {}
+}
+
+/** One TCP/IP stack. Made by `createStack`. */
+export class Stack implements TcbHost, FlowOwner {
+  readonly network: Network;
+  readonly timers: TimerWheel;
+  readonly limits: Limits;
+  readonly tcpConfig: TcpConfig;
+  readonly tcpCounters: TcpCounters;
+  /** Time of the current round, ms on the loop's clock. */
+  nowMs: number;
+  /** 0, or -errno once the device is gone; every call fails with it. */
+  error: number;
+  readonly #secrets: Secrets;
+  readonly #receiver: Receiver;
+  readonly #flows: FlowTable;
+  readonly #listeners: ListenerRecord[];
+  readonly #timeWait: FlowList;
+  /** Flows to send for and to set timers of at the end of this round. */
+  #queued: Flow[];
+  #spare: Flow[];
+  /** Makes a round happen when the network layer has something due. */
+  readonly #housekeeping: Timer;
+
+  constructor(
+    network: Network,
+    timers: TimerWheel,
+    secrets: Secrets,
+    limits: Limits,
+    tcpConfig: TcpConfig,
+  ) {
+    this.network = network;
+    this.timers = timers;
+    this.limits = limits;
+    this.tcpConfig = tcpConfig;
+    this.tcpCounters = new TcpCounters();
+    this.nowMs = 0;
+    this.error = 0;
+    this.#secrets = secrets;
+    this.#flows = new FlowTable(secrets.flowSeed);
+    this.#listeners = [];
+    this.#timeWait = new FlowList();
+    this.#queued = [];
+    this.#spare = [];
+    this.#housekeeping = new Alarm();
+    this.#receiver = new Receiver(network, this);
+  }
+
+  // --- the round ---------------------------------------------------------------------------
+
+  /** Takes what the driver has received, and feeds it to the stack. @returns work done, a count */
+  poll(nowMs: number): number {
+    this.nowMs = nowMs;
+    if (this.error !== 0) return 0;
+    const frames = this.#receiver.poll(nowMs);
+    if (frames < 0) {
+      this.fail(frames);
+      return 1;
+    }
+    return frames + this.#queued.length;
+  }
+
+  /** Sends what the round has given rise to; the driver takes it at the next poll. */
+  flush(nowMs: number): void {
+    this.nowMs = nowMs;
+    const flows = this.#queued;
+    this.#queued = this.#spare;
+    for (let i = 0; i < flows.length; i++) {
+      const flow = flows[i] as Flow;
+      flow.isQueued = false;
+      if (flow.isGone) continue;
+      output(flow.tcb, nowMs);
+      this.#rearm(flow);
+    }
+    flows.length = 0;
+    this.#spare = flows;
+    this.#housekeep(nowMs);
+  }
+
+  /** Work that must not wait for the driver to wake the loop. */
+  get hasWork(): boolean {
+    return this.#queued.length > 0 || this.network.hasWork;
+  }
+
+  // --- calls from above ---------------------------------------------------------------------
+
+  /**
+   * Opens a connection; `sink` hears of its progress.
+   *
+   * @param localPort - 0: an ephemeral one
+   * @returns the flow in SYN-SENT, or -errno
+   */
+  connect(
+    remote: IpAddress,
+    remotePort: number,
+    localPort: number,
+    config: TcpConfig,
+    sink: FlowSink,
+    nowMs: number,
+  ): Flow | number {
+    if (this.error !== 0) return this.error;
+    if (this.socketCount >= this.limits.maxSockets) return ENFILE;
+    const nextHop = this.network.nextHop(remote);
+    if (nextHop === null) return ENETUNREACH;
+    if (this.network.isGroupAddress(remote)) return EINVAL;
+    const local = this.network.address;
+    const port = localPort !== 0 ? localPort : this.#ephemeralPort(local, remote, remotePort);
+    if (port === 0) return EADDRNOTAVAIL;
+    if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
+    const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
+    flow.sink = sink;
+    openActive(flow.tcb, nowMs);
+    this.touch(flow);
+    return flow;
+  }
+
+  /** Starts listening. @returns the listener, or -errno */
+  listen(
+    address: IpAddress | null,
+    port: number,
+    backlog: number,
+    sink: ListenerSink,
+  ): ListenerRecord | number {
+    if (this.error !== 0) return this.error;
+    if (this.#listeners.length >= this.limits.maxListeners) return ENFILE;
+    if (address !== null && !this.network.isOwnAddress(address)) return EADDRNOTAVAIL;
+    const chosen = port !== 0 ? port : this.#listenPort();
+    if (chosen === 0) return EADDRNOTAVAIL;
+    for (const other of this.#listeners) {
+      if (other.port === chosen && overlaps(other.address, address)) return EADDRINUSE;
+    }
+    const listener = new ListenerRecord(address, chosen, backlog, sink);
+    this.#listeners.push(listener);
+    return listener;
+  }
+
+  /** Stops listening; connections that nobody has accepted are reset. Idempotent. */
+  unlisten(listener: ListenerRecord, nowMs: number): void {
+    const at = this.#listeners.indexOf(listener);
+    if (at < 0) return;
+    this.#listeners.splice(at, 1);
+    for (const list of [listener.halfOpen, listener.ready]) {
+      for (let flow = list.oldest; flow !== null; flow = list.oldest) {
+        this.abortFlow(flow, nowMs);
+      }
+    }
+  }
+
+  /** To be called after any user call on `flow.tcb`: its output and timer follow in `flush`. */
+  touch(flow: Flow): void {
+    if (flow.isQueued || flow.isGone) return;
+    flow.isQueued = true;
+    this.#queued.push(flow);
+  }
+
+  /** Resets the connection at once. */
+  abortFlow(flow: Flow, nowMs: number): void {
+    flow.sink = null;
+    if (flow.tcb.state !== CLOSED) abort(flow.tcb, nowMs);
+  }
+
+  /** Ends everything with `error` (-errno): the device is gone or the context is closed. */
+  fail(error: number): void {
+    if (this.error !== 0) return;
+    this.error = error;
+    for (const listener of this.#listeners) {
+      listener.error = error;
+      listener.sink.listenerReady();
+    }
+    for (const flow of this.#flows.all()) {
+      flow.tcb.error = error;
+      abort(flow.tcb, this.nowMs);
+    }
+  }
+
+  /** Ends the stack: every connection is reset, the driver sends that, and is closed. */
+  close(error: number, nowMs: number): void {
+    const wasAlive = this.error === 0;
+    this.fail(error);
+    this.#listeners.length = 0;
+    this.timers.cancel(this.#housekeeping);
+    if (wasAlive) this.network.close(nowMs);
+    else this.network.driver.close();
+  }
+
+  // --- calls from the receiver ---------------------------------------------------------------
+
+  /** @returns the flow of an arriving segment, or null */
+  findFlow(
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+  ): Flow | null {
+    return this.#find(local, localPort, remote, remotePort);
+  }
+
+  /** @returns who listens there, or null */
+  findListener(local: IpAddress, port: number): ListenerRecord | null {
+    let any: ListenerRecord | null = null;
+    for (const listener of this.#listeners) {
+      if (listener.port !== port) continue;
+      if (listener.address === null) any = listener;
+      else if (listener.address.equals(local)) return listener;
+    }
+    return any;
+  }
+
+  /** A SYN for `listener`: makes the half-open connection, or drops it and counts why. */
+  acceptSyn(
+    listener: ListenerRecord,
+    local: IpAddress,
+    remote: IpAddress,
+    syn: TcpSegment,
+    nowMs: number,
+  ): void {
+    const counters = this.network.counters;
+    if (listener.ready.size >= listener.backlog) return counters.count("tcp.backlogFull");
+    if (this.socketCount >= this.limits.maxSockets) return counters.count("tcp.socketsFull");
+    const nextHop = this.network.nextHop(remote);
+    if (nextHop === null) return counters.count("tcp.noRoute");
+    if (listener.halfOpen.size >= this.limits.maxHalfOpen) {
+      counters.count("tcp.halfOpenEvicted");
+      const oldest = listener.halfOpen.oldest as Flow;
+      this.#discard(oldest);
+    }
+    const flow = this.#createFlow(
+      local,
+      listener.port,
+      remote,
+      syn.srcPort,
+      nextHop,
+      this.tcpConfig,
+      nowMs,
+    );
+    flow.listener = listener;
+    listener.halfOpen.push(flow);
+    openPassive(flow.tcb, syn, nowMs);
+    this.touch(flow);
+  }
+
+  /** A SYN for a 4-tuple in TIME-WAIT that RFC 6191 lets through ends the old connection. */
+  reuseTimeWait(flow: Flow, seg: TcpSegment): boolean {
+    if (!flow.isTimeWait || (seg.flags & SYN) === 0) return false;
+    if (this.findListener(flow.local, flow.localPort) === null) return false;
+    if (!mayReuseTimeWait(flow.tcb, seg)) return false;
+    this.#discard(flow);
+    return true;
+  }
+
+  /** Nobody answers ARP for `nextHop`. */
+  hopUnreachable(nextHop: IpAddress, nowMs: number): void {
+    for (const flow of this.#flows.all()) {
+      if (flow.nextHop.equals(nextHop)) hostUnreachable(flow.tcb, EHOSTUNREACH, nowMs);
+    }
+  }
+
+  // --- TcbHost -------------------------------------------------------------------------------
+
+  get txBytes(): Uint8Array {
+    return this.network.tx.txBytes;
+  }
+
+  get txOffset(): number {
+    return this.network.tx.txOffset;
+  }
+
+  reserve(_tcb: Tcb): boolean {
+    return this.network.tx.reserve();
+  }
+
+  commit(tcb: Tcb, lengthBytes: number): void {
+    const flow = tcb.owner as Flow;
+    const { local, remote, nextHop } = flow;
+    const { tx } = this.network;
+    tx.commitIpv4(local, remote, nextHop, PROTOCOL_TCP, TCP_CHECKSUM_OFFSET, lengthBytes);
+  }
+
+  requestOutput(tcb: Tcb): void {
+    this.touch(tcb.owner as Flow);
+  }
+
+  notify(tcb: Tcb, events: number): void {
+    const flow = tcb.owner as Flow;
+    if ((events & EVENT_STATE) !== 0) this.#stateChanged(flow);
+    flow.sink?.flowEvents(events);
+  }
+
+  // --- FlowOwner -----------------------------------------------------------------------------
+
+  flowTimeout(flow: Flow, nowMs: number): void {
+    this.nowMs = nowMs;
+    // The timer is re-armed lazily: it may fire before anything is due.
+    if (nextTimeout(flow.tcb) <= nowMs) onTimeout(flow.tcb, nowMs);
+    this.touch(flow);
+  }
+
+  // --- what is there -------------------------------------------------------------------------
+
+  /** Connections and half-open connections, TIME-WAIT not counted. */
+  get socketCount(): number {
+    return this.#flows.size - this.#timeWait.size;
+  }
+
+  /** All flows, TIME-WAIT included, as a copy. */
+  flows(): Flow[] {
+    return this.#flows.all();
+  }
+
+  /** What is alive now. */
+  leftovers(): StackLeftovers {
+    let bufferedBytes = 0;
+    let timers = 0;
+    for (const flow of this.#flows.all()) {
+      if (flow.isTimeWait) continue;
+      bufferedBytes += flow.tcb.sendBuffer.length + flow.tcb.receiveBuffer.available;
+      if (flow.timer.isArmed) timers++;
+    }
+    return {
+      sockets: this.socketCount,
+      timeWait: this.#timeWait.size,
+      listeners: this.#listeners.length,
+      bufferedBytes,
+      timers,
+    };
+  }
+
+  #stateChanged(flow: Flow): void {
+    const { state } = flow.tcb;
+    if (state === CLOSED) {
+      this.#remove(flow);
+    } else if (state === TIME_WAIT && !flow.isTimeWait) {
+      flow.isTimeWait = true;
+      if (this.#timeWait.size >= this.limits.maxTimeWait) {
+        this.network.counters.count("tcp.timeWaitEvicted");
+        this.#discard(this.#timeWait.oldest as Flow);
+      }
+      this.#timeWait.push(flow);
+      this.touch(flow);
+    } else if (flow.listener !== null && state >= ESTABLISHED && flow.sink === null) {
+      this.#offer(flow, flow.listener);
+    }
+  }
+
+  /** A handshake of `listener` is done: `accept` may take the connection. */
+  #offer(flow: Flow, listener: ListenerRecord): void {
+    if (flow.isOffered) return;
+    flow.isOffered = true;
+    listener.halfOpen.remove(flow);
+    listener.ready.push(flow);
+    listener.sink.listenerReady();
+  }
+
+  #find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Flow | null {
+    const hash = this.#flows.hash(local, localPort, remote, remotePort);
+    return this.#flows.find(hash, local, localPort, remote, remotePort);
+  }
+
+  #createFlow(
+    local: IpAddress,
+    localPort: number,
+    remote: IpAddress,
+    remotePort: number,
+    nextHop: IpAddress,
+    config: TcpConfig,
+    nowMs: number,
+  ): Flow {
+    const secrets = this.#secrets;
+    const hash = this.#flows.hash(local, localPort, remote, remotePort);
+    const flow = new Flow(this, local, localPort, remote, remotePort, nextHop, hash);
+    const headers = TCP_HEADER_BYTES + this.network.ipHeaderBytes;
+    flow.tcb = createTcb(
+      this,
+      flow,
+      config,
+      localPort,
+      remotePort,
+      this.network.mtu - headers,
+      secrets.initialSequence(local, localPort, remote, remotePort, nowMs),
+      secrets.timestampOffset(local, localPort, remote, remotePort),
+    );
+    this.#flows.add(flow);
+    return flow;
+  }
+
+  /** Forgets a flow without telling the peer: eviction. */
+  #discard(flow: Flow): void {
+    this.#remove(flow);
+    flow.sink?.flowEvents(ALL_EVENTS);
+  }
+
+  #remove(flow: Flow): void {
+    if (!this.#flows.remove(flow)) return;
+    flow.isGone = true;
+    this.timers.cancel(flow.timer);
+    if (flow.isTimeWait) {
+      this.#timeWait.remove(flow);
+    } else if (flow.listener !== null) {
+      (flow.isOffered ? flow.listener.ready : flow.listener.halfOpen).remove(flow);
+    }
+    flow.listener = null;
+  }
+
+  /** ARP requests are sent here, between frames; the timer is for when no round would come. */
+  #housekeep(nowMs: number): void {
+    const { network } = this;
+    if (network.nextTimeout() <= nowMs) network.onTimeout(nowMs);
+    const at = network.nextTimeout();
+    if (at === Number.POSITIVE_INFINITY || this.#housekeeping.whenMs === at) return;
+    this.timers.arm(this.#housekeeping, at);
+  }
+
+  #rearm(flow: Flow): void {
+    const { tcb, timer } = flow;
+    if (flow.isGone) return;
+    const at = nextTimeout(tcb);
+    // Later than armed: let it fire early once instead of moving it for every segment.
+    if (at === Number.POSITIVE_INFINITY || (timer.isArmed && timer.whenMs <= at)) return;
+    this.timers.arm(timer, at);
+  }
+
+  #ephemeralPort(local: IpAddress, remote: IpAddress, remotePort: number): number {
+    const { ephemeralFirst, ephemeralLast } = this.limits;
+    return this.#secrets.ephemeralPort(
+      local,
+      remote,
+      remotePort,
+      ephemeralFirst,
+      ephemeralLast,
+      (port) =>
+        this.#find(local, port, remote, remotePort) === null &&
+        this.findListener(local, port) === null,
+    );
+  }
+
+  #listenPort(): number {
+    const { address } = this.network;
+    const { ephemeralFirst, ephemeralLast } = this.limits;
+    return this.#secrets.ephemeralPort(address, address, 0, ephemeralFirst, ephemeralLast, (port) =>
+      this.#listeners.every((listener) => listener.port !== port),
+    );
+  }
+}
+
+function overlaps(a: IpAddress | null, b: IpAddress | null): boolean {
+  return a === null || b === null || a.equals(b);
+}

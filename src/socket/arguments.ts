@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// What callers may pass: TypeError for a wrong type, EINVAL for a wrong value, both naming it.
+
+import { IpAddress } from "../ip/address.ts";
+import { invalid } from "./errors.ts";
+
+/** Refuses what is no Uint8Array. */
+export function checkBytes(syscall: string, name: string, value: unknown): void {
+  if (!(value instanceof Uint8Array)) {
+    throw new TypeError(`${syscall}: ${name} must be a Uint8Array, got ${typeof value}`);
+  }
+}
+
+/** Refuses what is no options object. */
+export function checkOptions(syscall: string, value: unknown): void {
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(`${syscall}: options must be an object, got ${String(value)}`);
+  }
+}
+
+/** @returns the port, an integer from `least` to 65,535 */
+export function checkPort(syscall: string, name: string, value: unknown, least: number): number {
+  if (typeof value !== "number") {
+    throw new TypeError(`${syscall}: ${name} must be a number, got ${typeof value}`);
+  }
+  if (!Number.isInteger(value) || value < least || value > 65_535) {
+    invalid(syscall, `${name} must be an integer from ${least} to 65535, got ${value}`);
+  }
+  return value;
+}
+
+/** @returns an integer from `least` to `most` */
+export function checkInteger(
+  syscall: string,
+  name: string,
+  value: unknown,
+  least: number,
+  most: number,
+): number {
+  if (typeof value !== "number") {
+    throw new TypeError(`${syscall}: ${name} must be a number, got ${typeof value}`);
+  }
+  if (!Number.isInteger(value) || value < least || value > most) {
+    invalid(syscall, `${name} must be an integer from ${least} to ${most}, got ${value}`);
+  }
+  return value;
+}
+
+/** @returns the address that `value` names; only literals, a context has no name service */
+export function checkAddress(syscall: string, name: string, value: unknown): IpAddress {
+  if (typeof value !== "string") {
+    throw new TypeError(`${syscall}: ${name} must be a string, got ${typeof value}`);
+  }
+  const address = IpAddress.parse(value);
+  if (address === null) {
+    invalid(syscall, `${name} must be an IP address such as "10.0.0.1", got "${value}"`);
+  }
+  if (address.family !== 4) invalid(syscall, `${name}: IPv6 is not supported yet, got "${value}"`);
+  return address;
+}

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT
+// A context as users hold it: one stack over one driver, on the loop that made it. The context in
+// scope is what `tcp.listen` and `tcp.connect` use when none is given.
+
+import type { Operation } from "effection";
+import type { OperationLike, Resource } from "../../scheduler/index.ts";
+import {
+  type Coroutine,
+  currentCoroutine,
+  currentLoop,
+  type Loop,
+  type Poller,
+} from "../../scheduler/internal.ts";
+import { contains, type IpAddress, type Prefix, parsePrefix } from "../ip/address.ts";
+import type { ReassemblyLimits } from "../ip/reassembly.ts";
+import type { Driver, DriverStatistics } from "../link/driver.ts";
+import type { NeighbourLimits, NeighbourStatistics } from "../link/neighbours.ts";
+import { createStack } from "../mctx/create.ts";
+import type { Flow } from "../mctx/flow.ts";
+import type { Limits } from "../mctx/limits.ts";
+import type { Stack, StackLeftovers } from "../mctx/stack.ts";
+import type { TcpConfig } from "../tcp/config.ts";
+import { isMulticastMac, parseMac } from "../wire/ethernet.ts";
+import { checkAddress, checkOptions } from "./arguments.ts";
+import { ENETDOWN, invalid, netError } from "./errors.ts";
+import { Ownership } from "./ownership.ts";
+
+/** How a context is made. */
+export interface ContextOptions {
+  /** An open driver; the context closes it. */
+  readonly driver: Driver;
+  /** Our IPv4 address with the prefix length of its network: `"10.0.0.2/24"`. */
+  readonly address: string;
+  /** Who passes on packets to other networks. Default: nobody. */
+  readonly gateway?: string;
+  /** `"02:00:00:00:00:01"`; default: the driver's. */
+  readonly macAddress?: string;
+  /** Fills an array with unpredictable bytes; default: the system's. For simulations only. */
+  readonly random?: (into: Uint8Array) => void;
+  /** Bounds that differ from the defaults. */
+  readonly limits?: Partial<Limits>;
+  /** TCP settings that differ from the defaults. */
+  readonly tcp?: Partial<TcpConfig>;
+  /** Bounds of the neighbour cache that differ from the defaults. */
+  readonly neighbours?: Partial<NeighbourLimits>;
+  /** Bounds of reassembly that differ from the defaults. */
+  readonly reassembly?: Partial<ReassemblyLimits>;
+}
+
+/** Counters of a context. */
+export interface ContextStatistics {
+  readonly driver: DriverStatistics;
+  readonly neighbours: NeighbourStatistics;
+  /** Drops and other events by name, such as `"ipv4.checksum"`. */
+  readonly events: Record<string, number>;
+  /** Drops and other events inside TCP by name. */
+  readonly tcp: Record<string, number>;
+  /** Connections and half-open connections. */
+  readonly sockets: number;
+  readonly timeWait: number;
+}
+
+const CONTEXT = Symbol("caraway/context");
+
+/** One TCP/IP stack over one driver. Made by `createContext`. */
+export class Context implements Poller, Resource {
+  readonly name: string;
+  readonly isReal: boolean;
+  /** @internal */
+  readonly stack: Stack;
+  /** @internal */
+  readonly loop: Loop;
+  readonly #ownership: Ownership;
+  #isOpen = true;
+
+  /** @internal Use `createContext`. */
+  constructor(stack: Stack, loop: Loop) {
+    this.stack = stack;
+    this.loop = loop;
+    this.name = `${stack.network.driver.name} ${stack.network.address}`;
+    this.isReal = stack.network.driver.isReal;
+    this.#ownership = new Ownership(this);
+    loop.addPoller(this);
+  }
+
+  /** Our address. */
+  get address(): string {
+    return this.stack.network.address.toString();
+  }
+
+  /** The driver under it. */
+  get driver(): Driver {
+    return this.stack.network.driver;
+  }
+
+  /** False once it is closed, or its device is gone: every call fails with ENETDOWN. */
+  get isOpen(): boolean {
+    return this.#isOpen && this.stack.error === 0;
+  }
+
+  /** Adds a route. */
+  addRoute(destination: string, gateway: string): void {
+    const prefix = parsePrefix(destination);
+    if (prefix === null || prefix.address.family !== 4) {
+      invalid("addRoute", `destination must be like "10.1.0.0/16", got "${destination}"`);
+    }
+    const via = checkAddress("addRoute", "gateway", gateway);
+    if (!this.stack.network.routes.add({ prefix, gateway: via })) {
+      throw netError("ENOBUFS", "addRoute", "the route table is full");
+    }
+  }
+
+  /** Resets every connection, closes the driver, frees everything. Idempotent. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#ownership.release();
+    this.stack.close(-ENETDOWN, this.loop.now());
+    this.loop.removePoller(this);
+  }
+
+  /** The same, as the end of its owner calls it. */
+  abort(): void {
+    this.close();
+  }
+
+  /** Counters of driver, link, IP and TCP. */
+  statistics(): ContextStatistics {
+    const { network, tcpCounters, socketCount } = this.stack;
+    return {
+      driver: network.driver.statistics(),
+      neighbours: network.neighbours.statistics(),
+      events: network.counters.toObject(),
+      tcp: { ...tcpCounters },
+      sockets: socketCount,
+      timeWait: this.stack.leftovers().timeWait,
+    };
+  }
+
+  /** What is alive in it, for tests: all zero (but for TIME-WAIT) when nothing was left behind. */
+  leftovers(): StackLeftovers {
+    return this.stack.leftovers();
+  }
+
+  /** @internal */
+  abortFlow(flow: Flow): void {
+    this.stack.abortFlow(flow, this.loop.now());
+  }
+
+  // --- Poller ----------------------------------------------------------------------------------
+
+  /** @internal */
+  poll(nowMs: number): number {
+    return this.stack.poll(nowMs);
+  }
+
+  /** @internal */
+  flush(nowMs: number): void {
+    this.stack.flush(nowMs);
+  }
+
+  /** @internal */
+  armWake(wake: () => void): boolean {
+    const { stack } = this;
+    if (stack.error !== 0) return true;
+    return !stack.hasWork && stack.network.driver.armWake(wake);
+  }
+
+  /** @internal */
+  disarmWake(): void {
+    if (this.stack.error === 0) this.stack.network.driver.disarmWake();
+  }
+}
+
+/**
+ * Makes a TCP/IP stack over a driver. It belongs to the running coroutine, whose end closes it.
+ *
+ * @param options - driver, address, and what differs from the defaults
+ * @throws NetError EINVAL; TypeError
+ * @example
+ * ```ts
+ * const driver = openDriver({ driver: "af_packet", interface: "veth0" });
+ * const mctx = createContext({ driver, address: "10.0.0.2/24" });
+ * yield* useContext(mctx);
+ * ```
+ */
+export function createContext(options: ContextOptions): Context {
+  const call = "createContext";
+  checkOptions(call, options);
+  const { driver, address, gateway, macAddress, random } = options;
+  if (typeof driver?.poll !== "function") {
+    throw new TypeError(`${call}: driver must be an open driver, from openDriver for instance`);
+  }
+  const prefix = typeof address === "string" ? parsePrefix(address) : null;
+  if (prefix === null || prefix.address.family !== 4) {
+    invalid(call, `address must be like "10.0.0.2/24", got ${JSON.stringify(address)}`);
+  }
+  const loop = currentLoop();
+  const stack = createStack({
+    driver,
+    prefix,
+    gateway: gateway === undefined ? null : gatewayIn(prefix, gateway),
+    macAddress: macAddress === undefined ? driver.macAddress : macOf(macAddress),
+    random: random ?? systemRandom,
+    timers: loop.timers,
+    limits: options.limits ?? {},
+    tcp: options.tcp ?? {},
+    neighbours: options.neighbours ?? {},
+    reassembly: options.reassembly ?? {},
+  });
+  return new Context(stack, loop);
+}
+
+/**
+ * Puts a context in scope: `tcp.listen` and `tcp.connect` of this coroutine, and of all that it
+ * starts from now on, use it.
+ *
+ * @param context - an open context
+ */
+export function* useContext(context: Context): Operation<void> {
+  const coroutine = coroutineFor("useContext", context);
+  coroutine.locals ??= new Map();
+  coroutine.locals.set(CONTEXT, context);
+}
+
+/**
+ * Runs an operation with a context in scope.
+ *
+ * @param context - an open context
+ * @param op - an operation or a generator function
+ * @returns what `op` returns
+ * @throws NetError EINVAL; TypeError; or what `op` throws
+ */
+export function* withContext<T>(context: Context, op: OperationLike<T>): Operation<T> {
+  const coroutine = coroutineFor("withContext", context);
+  const before = coroutine.locals?.get(CONTEXT);
+  coroutine.locals ??= new Map();
+  coroutine.locals.set(CONTEXT, context);
+  try {
+    return yield* typeof op === "function" ? op() : op;
+  } finally {
+    coroutine.locals.set(CONTEXT, before);
+  }
+}
+
+function coroutineFor(syscall: string, context: Context): Coroutine {
+  if (!(context instanceof Context)) {
+    throw new TypeError(`${syscall}: context must come from createContext`);
+  }
+  const coroutine = currentCoroutine();
+  if (coroutine === null) {
+    invalid(syscall, "in a plain Effection task pass the context to each call instead");
+  }
+  return coroutine;
+}
+
+/** @returns the context given, or the one in scope */
+export function contextFor(syscall: string, given: Context | undefined): Context {
+  const context = given ?? (currentCoroutine()?.local(CONTEXT) as Context | undefined);
+  if (context === undefined) {
+    throw netError(
+      "ENETDOWN",
+      syscall,
+      "no context in scope: make one with createContext and call useContext, or pass it",
+    );
+  }
+  return context;
+}
+
+/** Refuses what is given as a context and is none. */
+export function checkContext(syscall: string, given: unknown): void {
+  if (given !== undefined && !(given instanceof Context)) {
+    throw new TypeError(`${syscall}: context must come from createContext`);
+  }
+}
+
+function gatewayIn(prefix: Prefix, text: string): IpAddress {
+  const gateway = checkAddress("createContext", "gateway", text);
+  if (!contains(prefix, gateway)) {
+    invalid("createContext", `gateway ${text} is not in the network of the address`);
+  }
+  return gateway;
+}
+
+function macOf(text: string): Uint8Array {
+  const mac = typeof text === "string" ? parseMac(text) : null;
+  if (mac === null || isMulticastMac(mac, 0)) {
+    invalid("createContext", `macAddress must be like "02:00:00:00:00:01", got ${String(text)}`);
+  }
+  return mac;
+}
+
+function systemRandom(into: Uint8Array): void {
+  crypto.getRandomValues(into);
+}

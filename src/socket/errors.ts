@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MIT
+// How the socket layer's numbers become the errors that users see.
+
+import { NetError } from "../../scheduler/index.ts";
+import { codeOf, ERRNO, type ErrorCode } from "../../scheduler/internal.ts";
+
+export const EBADF: number = ERRNO.EBADF;
+export const EBUSY: number = ERRNO.EBUSY;
+export const ECANCELED: number = ERRNO.ECANCELED;
+export const ENETDOWN: number = ERRNO.ENETDOWN;
+export const EPIPE: number = ERRNO.EPIPE;
+
+/** @returns the error of a call, with a detail where the code alone says too little */
+export function netError(code: ErrorCode, syscall: string, message?: string): NetError {
+  return new NetError(code, syscall, { message });
+}
+
+/** @returns the error for a number of the core, positive or negative, about an endpoint */
+export function errnoError(
+  errno: number,
+  syscall: string,
+  address: string,
+  port: number,
+): NetError {
+  return new NetError(codeOf(errno), syscall, { address, port });
+}
+
+/** Throws EINVAL that names the argument. */
+export function invalid(syscall: string, message: string): never {
+  throw netError("EINVAL", syscall, message);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// `openDriver`: a real device by name, with errors of the one class that users know.
+
+import { NetError } from "../../scheduler/index.ts";
+import { codeOf } from "../../scheduler/internal.ts";
+import {
+  type NativeDriver,
+  type NativeDriverOptions,
+  openNativeDriver,
+} from "../link/native-driver.ts";
+import { checkOptions } from "./arguments.ts";
+
+/**
+ * Opens a NIC or a TAP device of this host. Give it to `createContext`, which closes it.
+ *
+ * @param options - which driver ("af_packet" or "tap"), which interface, and how
+ * @returns the open driver
+ * @throws NetError EBUSY (the TAP device is in use), EINVAL (the message names the option), EMFILE,
+ *   ENETDOWN (the interface is down), ENODEV (no such interface), ENOENT (no such network
+ *   namespace, or no /dev/net/tun), ENOMEM, ENOSYS (no addon: the message says why), EOPNOTSUPP,
+ *   EPERM (the message names the capability); TypeError
+ * @example
+ * ```ts
+ * const driver = openDriver({ driver: "af_packet", interface: "veth0" });
+ * ```
+ */
+export function openDriver(options: NativeDriverOptions): NativeDriver {
+  checkOptions("openDriver", options);
+  try {
+    return openNativeDriver(options);
+  } catch (error) {
+    const { errno, message } = error as { errno?: unknown; message?: string };
+    if (typeof errno !== "number") throw error;
+    // The addon's message starts with the code, as that of NetError does.
+    const detail = (message ?? "").replace(/^E[A-Z0-9]+: /, "");
+    throw new NetError(codeOf(errno), "openDriver", { message: detail, cause: error });
+  }
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MIT
+// A listening port as a handle, and `serve`, the accept loop that servers want.
+
+import type { Operation } from "effection";
+import { type Bundle, bundle, isNetError, now, shield } from "../../scheduler/index.ts";
+import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
+import type { Flow } from "../mctx/flow.ts";
+import type { ListenerRecord, ListenerSink } from "../mctx/listener.ts";
+import { checkInteger, checkOptions } from "./arguments.ts";
+import type { Context } from "./context.ts";
+import { ErrorReporter } from "./error-reporter.ts";
+import { EBADF, errnoError, netError } from "./errors.ts";
+import { Ownership } from "./ownership.ts";
+import { type Endpoint, TcpConnection } from "./tcp-connection.ts";
+
+/** How `serve` serves. */
+export interface ServeOptions {
+  /** Connections served at once; more wait in the backlog. Default 65,536. */
+  readonly maxConnections?: number;
+  /** When `serve` is cancelled: ms that handlers may go on before they are cancelled. Default 0. */
+  readonly graceMs?: number;
+  /** Gets what a handler throws. Default: counted, and written to stderr at most once a second. */
+  readonly onError?: (error: unknown, connection: TcpConnection) => void;
+}
+
+/** What a listener has done so far. */
+export interface ListenerStatistics {
+  readonly accepted: number;
+  /** Handlers of `serve` that threw. */
+  readonly failed: number;
+  /** Connections that wait to be accepted. */
+  readonly waiting: number;
+  readonly halfOpen: number;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 65_536;
+
+/** A listening TCP port, got from `tcp.listen`. */
+export class TcpListener implements ListenerSink {
+  readonly #context: Context;
+  readonly #acceptors: WaitQueue = new WaitQueue();
+  readonly #ownership: Ownership;
+  #record: ListenerRecord | null = null;
+  #port = 0;
+  #isOpen = true;
+  #accepted = 0;
+  #failed = 0;
+
+  /** @internal Use `tcp.listen`. */
+  constructor(context: Context) {
+    this.#context = context;
+    this.#ownership = new Ownership(this);
+  }
+
+  /** @internal Ties it to the stack's record. */
+  attach(record: ListenerRecord): void {
+    this.#record = record;
+    this.#port = record.port;
+  }
+
+  /** Where it listens; the port is the one chosen if 0 was asked for. */
+  get local(): Endpoint {
+    const address = this.#record?.address ?? null;
+    return { host: address?.toString() ?? this.#context.address, port: this.#port };
+  }
+
+  /** False once it is closed. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /**
+   * Takes the ESTABLISHED connection that has waited longest. It belongs to the calling coroutine.
+   *
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @throws NetError EBADF, ECANCELED, ENETDOWN (the device is gone), ETIMEDOUT; none of them harms
+   *   the listener
+   */
+  accept(deadline?: number): Wait<TcpConnection> {
+    return new AcceptWait(this, deadline);
+  }
+
+  /**
+   * Accepts for ever, each connection in a coroutine of its own, which owns it: at its end the
+   * connection is aborted unless it was closed. An error in one handler aborts that connection
+   * alone. When cancelled it closes the listener, lets handlers go on for `graceMs`, then cancels
+   * them.
+   *
+   * @param handler - gets the connection
+   * @param options - limits, grace time, what becomes of errors
+   * @throws NetError EBADF (the listener was closed), ECANCELED, EINVAL, ENETDOWN
+   */
+  *serve(
+    handler: (connection: TcpConnection) => Operation<unknown>,
+    options: ServeOptions = {},
+  ): Operation<never> {
+    const { max, graceMs, onError } = this.#checkServe(handler, options);
+    const handlers = yield* bundle({ name: `serve :${this.#port}`, onError: () => {} });
+    const freed = new WaitQueue();
+    let active = 0;
+    const self = this;
+    function* serveOne(connection: TcpConnection, group: Bundle): Operation<void> {
+      try {
+        yield* group.go(function* () {
+          connection.moveToCurrent();
+          try {
+            yield* handler(connection);
+          } catch (error) {
+            if (!isNetError(error, "ECANCELED")) {
+              self.#failed++;
+              onError(error, connection);
+            }
+          } finally {
+            connection.abort();
+            active--;
+            freed.wakeOne();
+          }
+        });
+        active++;
+      } catch (error) {
+        connection.abort();
+        throw error;
+      }
+    }
+    try {
+      for (;;) {
+        while (active >= max) yield* new SlotWait(freed, () => active < max);
+        yield* serveOne(yield* this.accept(), handlers);
+      }
+    } finally {
+      this.close();
+      yield* shield(-1, () => endHandlers(handlers, graceMs));
+    }
+  }
+
+  /** Stops listening: connections that nobody has accepted are reset. Never waits; idempotent. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#ownership.release();
+    if (this.#record !== null) {
+      this.#context.stack.unlisten(this.#record, this.#context.loop.now());
+    }
+    this.#acceptors.wakeAll();
+  }
+
+  /** The same, as the end of its owner calls it. */
+  abort(): void {
+    this.close();
+  }
+
+  /** Hands the listener to another bundle, which closes it when it ends. */
+  moveTo(owner: Bundle): void {
+    if (!this.#isOpen) throw netError("EBADF", "tcp.moveTo");
+    this.#ownership.moveTo(owner);
+  }
+
+  /** Counters. */
+  statistics(): ListenerStatistics {
+    return {
+      accepted: this.#accepted,
+      failed: this.#failed,
+      waiting: this.#record?.ready.size ?? 0,
+      halfOpen: this.#record?.halfOpen.size ?? 0,
+    };
+  }
+
+  /** @internal From the stack: marks, resumes nobody. */
+  listenerReady(): void {
+    if ((this.#record?.error ?? 0) !== 0) this.#acceptors.wakeAll();
+    else this.#acceptors.wakeOne();
+  }
+
+  /** @internal One try to accept. @returns the flow, or as `Wait.poll` */
+  pollAccept(): Flow | number {
+    const record = this.#record;
+    if (!this.#isOpen || record === null) return -EBADF;
+    if (record.error !== 0) return record.error;
+    return record.take() ?? PENDING;
+  }
+
+  /** @internal */
+  accepted(flow: Flow): TcpConnection {
+    this.#accepted++;
+    return new TcpConnection(this.#context, flow);
+  }
+
+  /** @internal A flow that was taken and is not wanted any more. */
+  refuse(flow: Flow): void {
+    this.#context.abortFlow(flow);
+  }
+
+  /** @internal */
+  get acceptors(): WaitQueue {
+    return this.#acceptors;
+  }
+
+  #checkServe(
+    handler: unknown,
+    options: ServeOptions,
+  ): { max: number; graceMs: number; onError: (error: unknown, of: TcpConnection) => void } {
+    if (typeof handler !== "function") {
+      throw new TypeError("tcp.serve: handler must be a generator function");
+    }
+    checkOptions("tcp.serve", options);
+    const { maxConnections = DEFAULT_MAX_CONNECTIONS, graceMs = 0, onError } = options;
+    if (onError !== undefined && typeof onError !== "function") {
+      throw new TypeError("tcp.serve: onError must be a function");
+    }
+    const reporter = new ErrorReporter(`tcp.serve :${this.#port}`);
+    return {
+      max: checkInteger("tcp.serve", "maxConnections", maxConnections, 1, 2 ** 31 - 1),
+      graceMs: checkInteger("tcp.serve", "graceMs", graceMs, 0, 2 ** 31 - 1),
+      onError: onError ?? ((error) => reporter.report(error, now())),
+    };
+  }
+}
+
+/** Lets handlers end by themselves within the grace time, then cancels them. */
+function* endHandlers(handlers: Bundle, graceMs: number): Operation<void> {
+  if (graceMs > 0) {
+    try {
+      yield* handlers.wait(now() + graceMs);
+    } catch (error) {
+      if (!isNetError(error, "ETIMEDOUT")) throw error;
+    }
+  }
+  yield* handlers.close();
+}
+
+class AcceptWait extends Wait<TcpConnection> {
+  readonly listener: TcpListener;
+  flow: Flow | null;
+
+  constructor(listener: TcpListener, deadline?: number) {
+    super("tcp.accept", deadline);
+    this.listener = listener;
+    this.flow = null;
+  }
+
+  override reset(): void {
+    this.flow = null;
+  }
+
+  override poll(): number {
+    const taken = this.listener.pollAccept();
+    if (typeof taken === "number") return taken;
+    this.flow = taken;
+    return READY;
+  }
+
+  override queue(): WaitQueue {
+    return this.listener.acceptors;
+  }
+
+  override take(): TcpConnection {
+    const flow = this.flow as Flow;
+    this.flow = null;
+    return this.listener.accepted(flow);
+  }
+
+  override withdrawn(): void {
+    if (this.flow !== null) this.listener.refuse(this.flow);
+    this.flow = null;
+  }
+
+  override error(errno: number): Error {
+    const { host, port } = this.listener.local;
+    return errnoError(errno, this.syscall, host, port);
+  }
+}
+
+/** Waits until fewer connections than allowed are being served. */
+class SlotWait extends Wait<void> {
+  readonly #freed: WaitQueue;
+  readonly #hasSlot: () => boolean;
+
+  constructor(freed: WaitQueue, hasSlot: () => boolean) {
+    super("tcp.serve", -1);
+    this.#freed = freed;
+    this.#hasSlot = hasSlot;
+  }
+
+  override poll(): number {
+    return this.#hasSlot() ? READY : PENDING;
+  }
+
+  override queue(): WaitQueue {
+    return this.#freed;
+  }
+
+  override take(): void {}
+}
