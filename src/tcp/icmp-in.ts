@@ -3,10 +3,14 @@
 // which says the same but comes from this host and can be believed.
 
 import { EVENT_STATE } from "./host.ts";
+import { TIMESTAMPS_BYTES } from "./negotiate.ts";
 import { geq, lt } from "./seq.ts";
-import { CLOSED, SYN_RECEIVED, SYN_SENT } from "./state.ts";
+import { CLOSED, ESTABLISHED, SYN_RECEIVED, SYN_SENT } from "./state.ts";
 import type { Tcb } from "./tcb.ts";
 import { terminate } from "./terminate.ts";
+
+/** Payload of the smallest path MTU we believe, 552 (Linux: min_pmtu), bytes. */
+const MIN_PATH_MSS = 512;
 
 /**
  * Takes an ICMP error whose quoted 4-tuple is this connection. Source Quench must not come here
@@ -35,6 +39,32 @@ export function icmpArrives(
   }
   if (isHard && tcb.state <= SYN_RECEIVED) terminate(tcb, errno);
   else softErrorArrives(tcb, errno, nowMs);
+}
+
+/**
+ * A router says that our packets are too large (destination unreachable, code 4).
+ *
+ * Departs from RFC 1191: it is believed only once a segment had to be retransmitted, as RFC 5927
+ * §7.2 recommends, since a real black hole comes with a timeout and a forgery does not.
+ *
+ * @param tcb - the connection
+ * @param quotedSeq - sequence number of the quoted segment, int32
+ * @param payloadBytes - what the new path MTU leaves for a TCP payload without options
+ * @remarks Source: RFC 5927 §7, hostile input G2: never larger, never below MIN_PATH_MSS.
+ */
+export function pathMtuArrives(tcb: Tcb, quotedSeq: number, payloadBytes: number): void {
+  const { snd } = tcb;
+  if (!snd.synAcked || tcb.state < ESTABLISHED) return;
+  if (lt(quotedSeq, snd.una) || geq(quotedSeq, snd.nxt)) {
+    tcb.counters.icmpOutOfWindow++;
+    return;
+  }
+  if (tcb.retries === 0) return;
+  const mss = Math.max(MIN_PATH_MSS, payloadBytes) - (tcb.hasTimestamps ? TIMESTAMPS_BYTES : 0);
+  if (mss >= snd.mss) return;
+  snd.mss = mss;
+  snd.resend = snd.una;
+  tcb.host.requestOutput(tcb);
 }
 
 /**

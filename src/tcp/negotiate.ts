@@ -11,7 +11,7 @@ const DEFAULT_SEND_MSS = 536;
 /** Hostile input C5, E5: smaller offers would leave almost no payload beside our options. */
 const MIN_SEND_MSS = 88;
 /** Timestamps option with two NOPs in front, bytes (RFC 7323 appendix A). */
-const TIMESTAMPS_BYTES = 12;
+export const TIMESTAMPS_BYTES = 12;
 const MAX_FIELD = 0xffff;
 
 /**

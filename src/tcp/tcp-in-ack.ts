@@ -111,18 +111,24 @@ function countDuplicate(tcb: Tcb, seg: TcpSegment): void {
 function updateWindow(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
   const { snd } = tcb;
   const isNewer = lt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && leq(snd.wl2, seg.ack));
+  const before = snd.wnd;
   if (isNewer) {
-    const before = snd.wnd;
     setWindow(tcb, seg);
     if (snd.wnd > before && hasPending(tcb)) tcb.host.requestOutput(tcb);
   }
   if (tcb.persistAtMs === NEVER) return;
   // MUST-37: a peer that answers probes is alive, however long its window stays closed.
   tcb.progressAtMs = nowMs;
-  if (snd.wnd > 0) {
-    tcb.persistAtMs = NEVER;
-    tcb.host.requestOutput(tcb);
-  }
+  if (isNewer && before === 0 && snd.wnd > 0) hastenProbe(tcb, nowMs);
+}
+
+/**
+ * A closed window has opened. If it is too small for `output`, the override must not wait as long
+ * as the last probe did. It is never put off, or a peer with much to say could do so for ever.
+ */
+function hastenProbe(tcb: Tcb, nowMs: number): void {
+  tcb.persistMs = tcb.rto.rtoMs;
+  tcb.persistAtMs = Math.min(tcb.persistAtMs, nowMs + tcb.persistMs);
 }
 
 function setWindow(tcb: Tcb, seg: TcpSegment): void {

@@ -8,7 +8,7 @@ import type { Tcb } from "./tcb.ts";
 import { synSentArrives } from "./tcp-in-syn-sent.ts";
 import { synchronizedArrives } from "./tcp-in-synchronized.ts";
 
-export { hostUnreachable, icmpArrives } from "./icmp-in.ts";
+export { hostUnreachable, icmpArrives, pathMtuArrives } from "./icmp-in.ts";
 export { replyReset } from "./reset.ts";
 export { LISTEN_DROP, LISTEN_RESET, LISTEN_SYN, listenVerdict } from "./tcp-in-listen.ts";
 

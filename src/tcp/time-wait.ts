@@ -17,6 +17,7 @@ export function enterTimeWait(tcb: Tcb, nowMs: number): void {
   tcb.persistAtMs = NEVER;
   tcb.delayedAckAtMs = NEVER;
   tcb.sendBuffer.clear();
+  tcb.receiveBuffer.trim();
   restartTimeWait(tcb, nowMs);
   setState(tcb, TIME_WAIT);
   tcb.host.requestOutput(tcb);

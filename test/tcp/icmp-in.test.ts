@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { ECONNREFUSED, EHOSTUNREACH } from "../../src/tcp/errno.ts";
-import { hostUnreachable, icmpArrives } from "../../src/tcp/tcp-in.ts";
+import { hostUnreachable, icmpArrives, pathMtuArrives } from "../../src/tcp/tcp-in.ts";
 import { RECEIVE_NEXT, SEQUENCE_PAIRS, SYNCHRONIZED, sceneIn } from "./support/states.ts";
 
 describe.each(SEQUENCE_PAIRS)("ICMP, ISS $iss, IRS $irs", (pair) => {
@@ -62,6 +62,25 @@ describe.each(SEQUENCE_PAIRS)("ICMP, ISS $iss, IRS $irs", (pair) => {
       < . 1:1(0) ack 101
       soft 0
     `);
+  });
+
+  it("lowers the MSS after a timeout, never raises it, never below the floor (G2)", () => {
+    const scene = sceneIn("ESTABLISHED", pair).play(`
+      write 2000
+      > . 1:1461(1460) ack 1
+      > P. 1461:2001(540) ack 1
+    `);
+    pathMtuArrives(scene.tcb, (scene.iss + 1) | 0, 1_000);
+    scene.play('info {"mss":1460}\n+200 > . 1:1461(1460) ack 1');
+    pathMtuArrives(scene.tcb, (scene.iss + 5_000) | 0, 1_000);
+    scene.play('info {"mss":1460}');
+    pathMtuArrives(scene.tcb, (scene.iss + 1) | 0, 1_000);
+    scene.flush();
+    scene.play('info {"mss":1000}\n> . 1:1001(1000) ack 1');
+    pathMtuArrives(scene.tcb, (scene.iss + 1) | 0, 1_400);
+    scene.play('info {"mss":1000}');
+    pathMtuArrives(scene.tcb, (scene.iss + 1) | 0, 0);
+    scene.play('info {"mss":512}');
   });
 
   it("does nothing in CLOSED", () => {

@@ -124,6 +124,24 @@ describe.each(SEQUENCE_PAIRS)("sending, ISS $iss, IRS $irs", (pair) => {
     `);
   });
 
+  it("overrides it also against a peer that talks all the time", () => {
+    const scene = offered(4_000, pair).play(`
+      write 4001
+      ignore
+      < . 1:1(0) ack 4001 win 0
+      < . 1:1(0) ack 4001 win 1
+      > P. 4001:4002(1) ack 1
+      < . 1:1(0) ack 4002 win 300
+      write 5000 = 5000
+    `);
+    for (let i = 0; i < 9; i++) {
+      scene.wait(100);
+      scene.arrive(scene.segment(`P. ${i + 1}:${i + 2}(1) ack 4002 win 300`));
+      scene.flush();
+    }
+    scene.play("ignore\n+40 > . ack 10\n+60 > . 4002:4302(300) ack 10");
+  });
+
   it("ignores a window from an old segment (SND.WL1, SND.WL2)", () => {
     offered(2_000, pair).play(`
       << P. 11:21(10) ack 1 win 5000
