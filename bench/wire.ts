@@ -6,13 +6,14 @@
 // Frames lie 2,048 bytes apart in one block, as a driver lays them out, and are visited in turn.
 
 import { fileURLToPath } from "node:url";
-import { NeighbourCache } from "../src/link/neighbours.ts";
 import { fold, pseudoHeaderIpv4, sum16 } from "../src/wire/checksum.ts";
 import { ETHERTYPE_IPV4, readEtherType, writeEthernet } from "../src/wire/ethernet.ts";
 import { Ipv4Header, parseIpv4, writeIpv4 } from "../src/wire/ipv4.ts";
 import { ACK, PSH, parseTcp, SYN, TcpSegment, writeTcpHeader } from "../src/wire/tcp.ts";
 import { writeTcpOptions } from "../src/wire/tcp-options.ts";
+import { neighbourFigures } from "./driver-neighbours.ts";
 import type { Figure } from "./figure.ts";
+import { measureNs } from "./measure.ts";
 
 const SLOT_BYTES = 2_048;
 const SLOTS = 256;
@@ -20,24 +21,6 @@ const MAC_A = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const MAC_B = Uint8Array.of(2, 0, 0, 0, 0, 2);
 const SRC = 0x0a000002;
 const DST = 0x0a000001;
-
-/** Results end here, so that the engine cannot leave the work out. */
-let sink = 0;
-
-/** Median nanoseconds of one call of `once(i)`, over several rounds after a warm-up. */
-function measure(isQuick: boolean, once: (i: number) => number): number {
-  const calls = isQuick ? 20_000 : 200_000;
-  const rounds = isQuick ? 7 : 21;
-  const samples: number[] = [];
-  for (let round = -3; round < rounds; round++) {
-    const start = process.hrtime.bigint();
-    for (let i = 0; i < calls; i++) sink = (sink + once(i)) | 0;
-    const ns = Number(process.hrtime.bigint() - start) / calls;
-    if (round >= 0) samples.push(ns);
-  }
-  samples.sort((a, b) => a - b);
-  return samples[samples.length >> 1] as number;
-}
 
 /** Writes a whole frame with its checksum. @returns its length */
 function emit(bytes: Uint8Array, at: number, flags: number, payloadBytes: number): number {
@@ -83,9 +66,9 @@ function checksumFigures(isQuick: boolean, block: Uint8Array): Figure[] {
   return [20, 64, 1_460].map((length) => ({
     name: `checksum of ${length} bytes`,
     unit: "ns",
-    median: measure(isQuick, (i) => sum16(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length)),
+    median: measureNs(isQuick, (i) => sum16(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length)),
     peers: {
-      "16-bit byte loop": measure(isQuick, (i) =>
+      "16-bit byte loop": measureNs(isQuick, (i) =>
         sumByWords(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length),
       ),
     },
@@ -101,41 +84,17 @@ function frameFigures(isQuick: boolean, block: Uint8Array): Figure[] {
   ];
   const figures: Figure[] = [];
   for (const [name, flags, payloadBytes] of shapes) {
-    const emitNs = measure(isQuick, (i) =>
+    const emitNs = measureNs(isQuick, (i) =>
       emit(block, (i & (SLOTS - 1)) * SLOT_BYTES, flags, payloadBytes),
     );
     const length = emit(block, 0, flags, payloadBytes);
     for (let slot = 0; slot < SLOTS; slot++) emit(block, slot * SLOT_BYTES, flags, payloadBytes);
     if (receive(block, 0, length) !== payloadBytes) throw new Error(`cannot read a ${name}`);
-    const parseNs = measure(isQuick, (i) => receive(block, (i & (SLOTS - 1)) * SLOT_BYTES, length));
+    const parseNs = measureNs(isQuick, (i) =>
+      receive(block, (i & (SLOTS - 1)) * SLOT_BYTES, length),
+    );
     figures.push({ name: `parse and verify: ${name}`, unit: "ns", median: parseNs });
     figures.push({ name: `emit with checksums: ${name}`, unit: "ns", median: emitNs });
-  }
-  return figures;
-}
-
-function neighbourFigures(isQuick: boolean): Figure[] {
-  const figures: Figure[] = [];
-  for (const peers of [1, 16, 512]) {
-    const host = { requestNeighbour() {}, neighbourFailed() {}, sendHeldFrame() {} };
-    const cache = new NeighbourCache(host, {}, 1);
-    const byText = new Map<string, Uint8Array>();
-    const addresses = Array.from({ length: peers }, (_, n) => {
-      const address = { w0: 0, w1: 0, w2: 0xffff, w3: DST + n };
-      cache.learn(address, MAC_A, true, 0);
-      byText.set(`${DST + n}`, MAC_A);
-      return address;
-    });
-    const pick = (i: number): (typeof addresses)[0] =>
-      addresses[i & (peers - 1)] as (typeof addresses)[0];
-    figures.push({
-      name: `neighbour lookup, ${peers} in turn`,
-      unit: "ns",
-      median: measure(isQuick, (i) => (cache.lookup(pick(i), 1)?.[0] as number) + i),
-      peers: {
-        "Map by string": measure(isQuick, (i) => byText.get(`${pick(i).w3}`)?.[0] as number),
-      },
-    });
   }
   return figures;
 }
@@ -167,5 +126,4 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       console.log(`${name.padEnd(44)} ${median.toFixed(1).padStart(8)} ${unit}${tail}`);
     }
   }
-  if (sink === 0.5) console.log(sink);
 }
