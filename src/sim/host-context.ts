@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: MIT
-// Where the simulation meets the stack: how a host gets its context and how that ends.
+// Where the simulation meets the stack: how a host gets its context.
 
-import type { Operation, OperationLike } from "../../scheduler/index.ts";
-import {
-  type Context,
-  type ContextOptions,
-  createContext,
-  withContext,
-} from "../socket/context.ts";
+import { setCurrent } from "../../scheduler/current.ts";
+import { type Context, type ContextOptions, createContext } from "../socket/context.ts";
 import type { Random } from "./random.ts";
 import type { SimDriver } from "./sim-driver.ts";
 
-export type { Context };
-
 /** Settings of a host's stack that the simulation does not make itself. */
-export type HostContextOptions = Omit<ContextOptions, "driver" | "address" | "random">;
+export type HostContextOptions = Omit<
+  ContextOptions,
+  "driver" | "address" | "macAddress" | "random"
+>;
 
 /** Makes the stack of a host and puts it on the running loop. */
 export function startContext(
@@ -23,22 +19,15 @@ export function startContext(
   random: Random,
   options: HostContextOptions | undefined,
 ): Context {
-  return createContext({
-    ...options,
-    driver,
-    address,
-    random: (bytes: Uint8Array) => {
-      random.fill(bytes);
-    },
-  });
-}
-
-/** Ends a stack at once. */
-export function endContext(context: Context): void {
-  context.abort();
-}
-
-/** Runs an operation with this context in scope. */
-export function inContext<T>(context: Context, op: OperationLike<T>): Operation<T> {
-  return withContext(context, op);
+  const fill = (bytes: Uint8Array): void => {
+    random.fill(bytes);
+  };
+  // A context belongs to the coroutine that makes it. A host's belongs to the network instead: it
+  // outlives the coroutine that first spoke of the host, and the check for leftovers comes after.
+  const before = setCurrent(null);
+  try {
+    return createContext({ ...options, driver, address, random: fill });
+  } finally {
+    setCurrent(before);
+  }
 }

@@ -4,16 +4,11 @@
 // else.
 
 import { go, type Handle, type Operation, type OperationLike } from "../../scheduler/index.ts";
+import { type Context, withContext } from "../socket/context.ts";
 import { wrong } from "./check.ts";
 import type { LinkConditions } from "./conditions.ts";
 import type { FrameSink } from "./frame-sink.ts";
-import {
-  type Context,
-  endContext,
-  type HostContextOptions,
-  inContext,
-  startContext,
-} from "./host-context.ts";
+import { type HostContextOptions, startContext } from "./host-context.ts";
 import { leftoversOf } from "./leftovers.ts";
 import type { Link, LinkEnd } from "./link.ts";
 import type { Random } from "./random.ts";
@@ -110,21 +105,22 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
    * @throws NetError ECANCELED, EINVAL (the host is down)
    */
   *go<T>(op: OperationLike<T>): Operation<Handle<T>> {
-    const handle = yield* go(inContext(this.context, op), { name: this.name });
+    const handle = yield* go(withContext(this.context, op), { name: this.name });
     this.programs = this.programs.filter((program) => !program.isEnded);
     this.programs.push(handle);
     return handle;
   }
 
   /**
-   * Runs an operation with the sockets of this host, and returns its result.
+   * Runs an operation in the calling coroutine with the sockets of this host. What should go on
+   * after it, as a server does, is started with {@link SimHost.go} instead.
    *
    * @param op - an operation or a generator function
    * @returns what the operation returns
    * @throws NetError EINVAL (the host is down); or what the operation throws
    */
   run<T>(op: OperationLike<T>): Operation<T> {
-    return inContext(this.context, op);
+    return withContext(this.context, op);
   }
 
   /**
@@ -187,7 +183,7 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
     const { nic, stack } = this;
     this.nic = null;
     this.stack = null;
-    if (stack !== null) endContext(stack);
+    stack?.close();
     nic?.close();
   }
 

@@ -45,7 +45,10 @@ describe("Random", () => {
   it("draws evenly", () => {
     const random = new Random(3);
     const counts = new Int32Array(16);
-    for (let i = 0; i < 160_000; i++) counts[random.below(16)]++;
+    for (let i = 0; i < 160_000; i++) {
+      const drawn = random.below(16);
+      counts[drawn] = (counts[drawn] as number) + 1;
+    }
     for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(500);
     let sum = 0;
     for (let i = 0; i < 100_000; i++) sum += random.float();
