@@ -7,6 +7,8 @@ export interface Figure {
   /** `"ns"`, `"requests/s"`, `"bytes"`. */
   readonly unit: string;
   readonly median: number;
+  /** What to reach: at most this. */
+  readonly goal?: number;
   /** Medians of the peers by name, in the same unit. */
   readonly peers?: Record<string, number>;
 }
