@@ -39,12 +39,29 @@ function build() {
   const args = [nodeGyp, "rebuild", "-C", HOME, ...headerArguments()];
   const result = spawnSync(process.execPath, args, { encoding: "utf8", timeout: TIMEOUT_MS });
   if (result.status === 0) return null;
+  const missing = missingTools();
+  if (missing.length > 0) {
+    return `the addon could not be built when the package was installed, for want of ${missing.join(", ")}; install that and run \`node ${path.join(HOME, "install.mjs")}\``;
+  }
   const log = `${result.stdout ?? ""}${result.stderr ?? ""}`
     .split("\n")
     .filter((line) => /error|err!|not found|no such|cannot/i.test(line))
     .slice(0, REASON_LINES);
   if (result.error !== undefined) log.push(String(result.error));
-  return `node-gyp could not build the addon (it needs a C++20 compiler, make and python3):\n${log.join("\n")}`;
+  return `node-gyp could not build the addon:\n${log.join("\n")}`;
+}
+
+/** What node-gyp needs and is not here. */
+function missingTools() {
+  const runs = (tool) => spawnSync(tool, ["--version"]).status === 0;
+  const python = process.env.PYTHON || "python3";
+  const make = process.env.MAKE || "make";
+  const compilers = process.env.CXX ? [process.env.CXX] : ["g++", "clang++", "c++"];
+  const missing = [];
+  if (!compilers.some(runs)) missing.push(`a C++ compiler (${compilers.join(" or ")})`);
+  if (!runs(make)) missing.push(make);
+  if (!runs(python)) missing.push(python);
+  return missing;
 }
 
 rmSync(REASON, { force: true });

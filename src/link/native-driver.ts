@@ -50,7 +50,18 @@ export interface NativeDriverStatistics extends DriverStatistics {
   readonly rxSuperFrames: number;
 }
 
-/** An open device of the native addon. */
+/**
+ * An open device of the native addon.
+ *
+ * @example
+ * ```ts
+ * import { openDriver } from "caraway";
+ *
+ * const driver = openDriver({ driver: "tap", kernelAddress: "10.9.0.1/24" });
+ * console.log(driver.interfaceName, driver.statistics().rxFrames);
+ * driver.close();
+ * ```
+ */
 export class NativeDriver implements Driver {
   readonly name: string;
   /** The interface's name as the kernel knows it: what `%d` became. */
@@ -120,7 +131,11 @@ export class NativeDriver implements Driver {
     this.addon.disarmWake(this.handle);
   }
 
-  /** See {@link Driver.statistics}. After `close`: as they were then. */
+  /**
+   * See {@link Driver.statistics}. Read from shared memory, no crossing.
+   *
+   * @returns the counters as of the last poll; after `close` as they were then.
+   */
   statistics(): NativeDriverStatistics {
     if (this.atClose !== null) return this.atClose;
     const { status } = this;
@@ -164,7 +179,7 @@ export class NativeDriver implements Driver {
  * @throws EPERM: CAP_NET_RAW, CAP_NET_ADMIN or CAP_SYS_ADMIN is missing; the message says which.
  * @remarks Source: packet(7), Documentation/networking/tuntap.rst.
  * @example
- * ```ts no-run
+ * ```ts
  * const driver = openNativeDriver({ driver: "af_packet", interface: "veth0" });
  * const frames = driver.poll(0);
  * driver.close();
@@ -175,7 +190,18 @@ export function openNativeDriver(options: NativeDriverOptions): NativeDriver {
   return new NativeDriver(options.driver, opened, requireAddon());
 }
 
-/** Says why no native driver can be opened on this machine, or null when nothing is in the way. */
+/**
+ * Says why there is no addon on this machine.
+ *
+ * @returns the reason, or null when there is one. Opening a device may still need privileges.
+ * @example
+ * ```ts
+ * import { whyNoNativeDriver } from "caraway";
+ *
+ * const reason = whyNoNativeDriver();
+ * if (reason !== null) console.log(`using the simulated driver: ${reason}`);
+ * ```
+ */
 export function whyNoNativeDriver(): string | null {
   return whyUnavailable();
 }

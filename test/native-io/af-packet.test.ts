@@ -239,6 +239,7 @@ describeWithNic("af_packet over veth", () => {
     const end = Date.now() + 500;
     while (one.control[1] === 0 && Date.now() < end) one.poll(0);
     expect(one.control[1]).toBe(1);
+    expect(one.statistics()).toMatchObject({ txFrames: 0, txDropped: 1 });
     netns.ip("link set other up");
     other.close();
     other = open("other");

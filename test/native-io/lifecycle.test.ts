@@ -222,6 +222,27 @@ describeWithNic("life and death of a driver", () => {
       expect(driver.poll(0)).toBe(1);
     });
 
+    it("makes an error thrown by the wake-up call an uncaught one, and goes on", () => {
+      const program = `
+        import { createRequire } from "node:module";
+        const addon = createRequire("/")(${JSON.stringify(ADDON)});
+        const driver = addon.openTap({ interface: "thrown0", netns: ${JSON.stringify(netns.path)},
+          txSlots: 16, mtu: 0, persist: false, linkUp: true, receiveOffload: true });
+        process.once("uncaughtException", (error) => {
+          console.log("uncaught", error.message);
+          addon.close(driver.handle);
+        });
+        addon.armWake(driver.handle, () => { throw new Error("thrown in wake"); });
+        spawnSync("nsenter", [${JSON.stringify(`--net=${netns.path}`)}, "ip", "link", "set",
+          "thrown0", "down"], { env: { PATH: process.env.PATH + ":/sbin:/usr/sbin" } });`;
+      const result = spawnSync(
+        process.execPath,
+        ["--input-type=module", "-e", `import { spawnSync } from "node:child_process"; ${program}`],
+        { encoding: "utf8", timeout: 5000 },
+      );
+      expect(result).toMatchObject({ status: 0, stdout: "uncaught thrown in wake\n" });
+    });
+
     it("keeps a process alive while armed and only then", () => {
       const { one } = openPair();
       const run = (armed: boolean) =>

@@ -1,4 +1,5 @@
 // Sending and receiving single frames over a driver, for tests: what src/mctx does for real.
+// R1: the devices are real, and so is the time that a frame takes to come.
 
 import {
   DESCRIPTOR_CHECKSUM,
