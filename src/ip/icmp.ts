@@ -138,16 +138,21 @@ export function mayAnswerWithError(
 export class TokenBucket {
   readonly #perMs: number;
   readonly #burst: number;
+  readonly #random: (() => number) | null;
   #tokens: number;
   #updatedMs = -1;
 
   /**
    * @param perSecond - events allowed in the long run
    * @param burst - events allowed at once
+   * @param random - returns 0 to 1, 1 excluded: each event then costs 0, 1 or 2 tokens, so that
+   *   nobody can count by its silence what others have made us send (CVE-2020-25705, SAD DNS);
+   *   null: each costs 1
    */
-  constructor(perSecond: number, burst: number) {
+  constructor(perSecond: number, burst: number, random: (() => number) | null = null) {
     this.#perMs = perSecond / 1_000;
     this.#burst = burst;
+    this.#random = random;
     this.#tokens = burst;
   }
 
@@ -159,7 +164,8 @@ export class TokenBucket {
     }
     this.#updatedMs = nowMs;
     if (this.#tokens < 1) return false;
-    this.#tokens -= 1;
+    const cost = this.#random === null ? 1 : Math.floor(this.#random() * 3);
+    this.#tokens = Math.max(this.#tokens - cost, 0);
     return true;
   }
 }

@@ -194,4 +194,24 @@ describe("ICMP errors out (RFC 1122 §3.2.2)", () => {
     expect(flood).toBeGreaterThanOrEqual(1_000);
     expect(flood).toBeLessThanOrEqual(1_021);
   });
+
+  it("F4: are limited by a bucket whose exact level chance hides, at the same rate", () => {
+    let state = 1;
+    const random = (): number => {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+      return state / 2 ** 32;
+    };
+    const bursts = new Set<number>();
+    let total = 0;
+    for (let round = 0; round < 200; round++) {
+      const bucket = new TokenBucket(100, 20, random);
+      let burst = 0;
+      while (bucket.take(0)) burst++;
+      bursts.add(burst);
+      total += burst;
+    }
+    expect(bursts.size).toBeGreaterThan(5);
+    expect(total / 200).toBeGreaterThan(17);
+    expect(total / 200).toBeLessThan(23);
+  });
 });

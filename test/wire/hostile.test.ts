@@ -205,6 +205,14 @@ describe("IPv4 headers", () => {
   });
 });
 
+describe("IPv4 packets of ours", () => {
+  it("B9: carry id 0 and must not be fragmented: there is nothing to predict (RFC 6864 §4.1)", () => {
+    const header = new Ipv4Header();
+    expect(parseIpv4(packet(40), 0, 40, header)).toBe(0);
+    expect([header.id, header.dontFragment]).toEqual([0, true]);
+  });
+});
+
 describe("TCP headers", () => {
   const parse = (bytes: Uint8Array, length: number = bytes.length): string =>
     reasonName(parseTcp(bytes, 0, length, new TcpSegment()));
