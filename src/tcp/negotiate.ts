@@ -27,6 +27,7 @@ export function learnPeer(tcb: Tcb, syn: TcpSegment, nowMs: number): void {
   rcv.nxt = (syn.seq + 1) | 0;
   rcv.edge = (rcv.nxt + Math.min(MAX_FIELD, tcb.receiveBuffer.window)) | 0;
   rcv.lastAckSent = rcv.nxt;
+  rcv.top = rcv.nxt;
 
   const offered = syn.mss === 0 ? DEFAULT_SEND_MSS : Math.max(MIN_SEND_MSS, syn.mss);
   snd.mss = Math.min(offered, rcv.mss);

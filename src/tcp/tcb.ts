@@ -107,6 +107,8 @@ export class ReceiveSpace {
   isUrgent: boolean;
   /** Last.ACK.sent of RFC 7323. */
   lastAckSent: number;
+  /** One past the highest octet of text ever taken, early text included; >= `nxt`. */
+  top: number;
   /** A FIN was seen, perhaps ahead of missing data; `finSeq` is valid. */
   finSeen: boolean;
   /** Sequence number of the peer's FIN. */
@@ -128,6 +130,7 @@ export class ReceiveSpace {
     this.up = 0;
     this.isUrgent = false;
     this.lastAckSent = 0;
+    this.top = 0;
     this.finSeen = false;
     this.finSeq = 0;
     this.finReceived = false;

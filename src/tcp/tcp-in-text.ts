@@ -73,6 +73,8 @@ export function processText(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
     sendAckNow(tcb, nowMs);
     return;
   }
+  const end = (rcv.nxt + relative + length) | 0;
+  if (gt(end, rcv.top)) rcv.top = end;
   const hadGaps = tcb.receiveBuffer.hasGaps;
   const advance = tcb.receiveBuffer.insert(relative, seg.bytes, offset, length);
   if (advance === 0) {
@@ -102,7 +104,7 @@ function scheduleAck(tcb: Tcb, isUrgent: boolean, nowMs: number): void {
 
 /**
  * Eighth, FIN: the stream ends once everything before it is there. A FIN that came early is
- * remembered; the first one counts (hostile input D9).
+ * remembered (hostile input D9).
  *
  * @param tcb - the fifth check was passed, the text was taken
  * @param seg - not kept
@@ -127,15 +129,25 @@ export function processFin(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
   else if (tcb.state === FIN_WAIT_2) enterTimeWait(tcb, nowMs);
 }
 
-/** Remembers where the stream ends, unless the segment was cut off before its FIN. */
+/**
+ * Remembers where the stream ends, unless the segment was cut off before its FIN.
+ *
+ * A FIN right at RCV.NXT is believed whatever came before. An early one is believed if it is the
+ * first, and no text from beyond it has been taken: else one of the two is a lie.
+ */
 function noteFin(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
   const { rcv } = tcb;
   const finSeq = (textSequence(seg) + seg.payloadBytes) | 0;
+  if (finSeq === rcv.nxt) {
+    rcv.finSeen = true;
+    rcv.finSeq = finSeq;
+    return;
+  }
   // A bare FIN right at the edge needs no room in the buffer: it may pass a closed window.
-  if (!rcv.finSeen && !gt(finSeq, rcv.edge) && !lt(finSeq, rcv.nxt)) {
+  if (!rcv.finSeen && !gt(finSeq, rcv.edge) && !lt(finSeq, rcv.top)) {
     rcv.finSeen = true;
     rcv.finSeq = finSeq;
   }
   // Out of order and without text, so `processText` has not answered it.
-  if (rcv.nxt !== rcv.finSeq && seg.payloadBytes === 0) sendAckNow(tcb, nowMs);
+  if (seg.payloadBytes === 0) sendAckNow(tcb, nowMs);
 }

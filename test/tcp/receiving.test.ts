@@ -304,6 +304,36 @@ describe.each(SEQUENCE_PAIRS)("ESTABLISHED, receiving, ISS $iss, IRS $irs", (pai
     `);
   });
 
+  it("does not believe a FIN before text that it holds already (D9)", () => {
+    sceneIn("ESTABLISHED", pair).play(`
+      < . 101:201(100) ack 1
+      > . ack 1
+      < F. 101:101(0) ack 1
+      > . ack 1
+      < . 1:101(100) ack 1
+      > . ack 201
+      = ESTABLISHED
+      < F. 201:201(0) ack 1
+      > . ack 202
+      = CLOSE-WAIT
+      read 1000 = 200
+    `);
+  });
+
+  it("believes a FIN right at RCV.NXT whatever came early (D9)", () => {
+    sceneIn("ESTABLISHED", pair).play(`
+      < . 101:201(100) ack 1
+      > . ack 1
+      < F. 201:201(0) ack 1
+      > . ack 1
+      < FP. 1:51(50) ack 1
+      > . ack 52
+      = CLOSE-WAIT
+      read 1000 = 50
+      read 1000 = 0
+    `);
+  });
+
   it("tells of urgent data and delivers it in line (MUST-30 to MUST-33, C10)", () => {
     const scene = sceneIn("ESTABLISHED", pair);
     scene.host.events = 0;

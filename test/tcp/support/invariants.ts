@@ -32,6 +32,8 @@ export function checkInvariants(tcb: Tcb): void {
     check(window <= receiveBuffer.window + 1, "promised window fits the buffer");
   }
   if (rcv.finReceived) check(rcv.nxt === ((rcv.finSeq + 1) | 0), "RCV.NXT is past the FIN");
+  if (rcv.finSeen && !rcv.finReceived) check(leq(rcv.nxt, rcv.finSeq), "RCV.NXT <= FIN");
+  check(leq(rcv.nxt, rcv.finReceived ? (rcv.top + 1) | 0 : rcv.top), "RCV.NXT <= top");
   if (snd.finAcked) check(sendBuffer.length === 0, "nothing queued after FIN was acknowledged");
   if (tcb.state === TIME_WAIT) {
     check(tcb.endAtMs !== NEVER, "2MSL timer runs in TIME-WAIT");
