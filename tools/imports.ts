@@ -28,6 +28,11 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   // The stack resumes no coroutine (R3): of the scheduler it needs the timers alone.
   { files: ["src/mctx/**"], may: [...LAYERS, "scheduler/timer-wheel.ts"] },
   {
+    // Opening a device by its name is a call of users, and has its errors.
+    files: ["src/socket/open-driver.ts"],
+    may: ["src/link/native-driver.ts", "scheduler/**"],
+  },
+  {
     files: ["src/socket/**"],
     may: ["src/mctx/**", "scheduler/**", "src/ip/address.ts"],
     mayTypes: ["src/**"],

@@ -87,6 +87,7 @@ export interface Driver {
   /**
    * Sends what is in the tx ring and receives what is there, never waiting.
    *
+   * @param nowMs - time of the round, ms on the loop's clock
    * @returns frames now described by `rx[0 .. n)`, or `-errno` once the device is gone
    *   (`-ENETDOWN`), on every later call too.
    */
@@ -94,11 +95,17 @@ export interface Driver {
   /**
    * Asks for one call of `wake` as soon as a frame may be there. Looks at the ring after arming.
    *
+   * @param wake - called at most once, from outside any poll
    * @returns false when there is work already: poll again instead of sleeping.
    */
   armWake(wake: () => void): boolean;
   /** Takes the request back. */
   disarmWake(): void;
+  /**
+   * Counts what has passed since it opened.
+   *
+   * @returns a snapshot
+   */
   statistics(): DriverStatistics;
   /** Frees the device and its memory; `frames` must not be touched afterwards. Idempotent. */
   close(): void;

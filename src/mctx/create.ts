@@ -12,6 +12,9 @@ import { Network } from "./network.ts";
 import { type RandomSource, Secrets } from "./secrets.ts";
 import { Stack } from "./stack.ts";
 
+export { parseStationMac } from "../link/station.ts";
+export { type TcpConfig, tcpConfig } from "../tcp/config.ts";
+
 /** How a stack is made; everything has been checked. */
 export interface StackOptions {
   readonly driver: Driver;

@@ -19,7 +19,7 @@ import { fold, pseudoHeaderIpv4, sum16 } from "../wire/checksum.ts";
 import { ETHERNET_HEADER_BYTES, ETHERTYPE_IPV4, writeEthernet } from "../wire/ethernet.ts";
 import { IPV4_HEADER_BYTES, writeIpv4 } from "../wire/ipv4.ts";
 
-/** Where a transport header starts in a frame: after Ethernet and an IPv4 header without options. */
+/** Where a transport header starts in a frame: after Ethernet and 20 bytes of IPv4. */
 export const TRANSPORT_OFFSET: number = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTES;
 /** RFC 1122 §3.2.1.7, today's usual default (RFC 1700). */
 export const DEFAULT_TTL = 64;

@@ -2,8 +2,7 @@
 // A context as users hold it: one stack over one driver, on the loop that made it. The context in
 // scope is what `tcp.listen` and `tcp.connect` use when none is given.
 
-import type { Operation } from "effection";
-import type { OperationLike, Resource } from "../../scheduler/index.ts";
+import type { Operation, OperationLike, Resource } from "../../scheduler/index.ts";
 import {
   type Coroutine,
   currentCoroutine,
@@ -15,12 +14,10 @@ import { contains, type IpAddress, type Prefix, parsePrefix } from "../ip/addres
 import type { ReassemblyLimits } from "../ip/reassembly.ts";
 import type { Driver, DriverStatistics } from "../link/driver.ts";
 import type { NeighbourLimits, NeighbourStatistics } from "../link/neighbours.ts";
-import { createStack } from "../mctx/create.ts";
+import { createStack, parseStationMac, type TcpConfig } from "../mctx/create.ts";
 import type { Flow } from "../mctx/flow.ts";
 import type { Limits } from "../mctx/limits.ts";
 import type { Stack, StackLeftovers } from "../mctx/stack.ts";
-import type { TcpConfig } from "../tcp/config.ts";
-import { isMulticastMac, parseMac } from "../wire/ethernet.ts";
 import { checkAddress, checkOptions } from "./arguments.ts";
 import { ENETDOWN, invalid, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
@@ -98,7 +95,13 @@ export class Context implements Poller, Resource {
     return this.#isOpen && this.stack.error === 0;
   }
 
-  /** Adds a route. */
+  /**
+   * Adds a route, in place of one to the same network.
+   *
+   * @param destination - a network: `"10.1.0.0/16"`
+   * @param gateway - who passes packets on, an address in our own network
+   * @throws NetError EINVAL, ENOBUFS (the table is full)
+   */
   addRoute(destination: string, gateway: string): void {
     const prefix = parsePrefix(destination);
     if (prefix === null || prefix.address.family !== 4) {
@@ -124,7 +127,11 @@ export class Context implements Poller, Resource {
     this.close();
   }
 
-  /** Counters of driver, link, IP and TCP. */
+  /**
+   * Counts what has happened so far.
+   *
+   * @returns counters of driver, link, IP and TCP
+   */
   statistics(): ContextStatistics {
     const { network, tcpCounters, socketCount } = this.stack;
     return {
@@ -137,7 +144,11 @@ export class Context implements Poller, Resource {
     };
   }
 
-  /** What is alive in it, for tests: all zero (but for TIME-WAIT) when nothing was left behind. */
+  /**
+   * Counts what is alive in it, for tests.
+   *
+   * @returns all zero, but for TIME-WAIT, when nothing was left behind
+   */
   leftovers(): StackLeftovers {
     return this.stack.leftovers();
   }
@@ -176,6 +187,7 @@ export class Context implements Poller, Resource {
  * Makes a TCP/IP stack over a driver. It belongs to the running coroutine, whose end closes it.
  *
  * @param options - driver, address, and what differs from the defaults
+ * @returns the context
  * @throws NetError EINVAL; TypeError
  * @example
  * ```ts
@@ -216,6 +228,13 @@ export function createContext(options: ContextOptions): Context {
  * starts from now on, use it.
  *
  * @param context - an open context
+ * @throws NetError EINVAL (in a plain Effection task); TypeError
+ * @example
+ * ```ts
+ * const driver = openDriver({ driver: "tap", interface: "tap0" });
+ * yield* useContext(createContext({ driver, address: "10.0.0.2/24" }));
+ * const listener = yield* tcp.listen({ port: 80 });
+ * ```
  */
 export function* useContext(context: Context): Operation<void> {
   const coroutine = coroutineFor("useContext", context);
@@ -229,7 +248,15 @@ export function* useContext(context: Context): Operation<void> {
  * @param context - an open context
  * @param op - an operation or a generator function
  * @returns what `op` returns
- * @throws NetError EINVAL; TypeError; or what `op` throws
+ * @throws NetError EINVAL (in a plain Effection task); TypeError; or what `op` throws
+ * @example
+ * ```ts
+ * const [a, b] = createCable();
+ * const server = createContext({ driver: a, address: "10.0.0.1/24" });
+ * const client = createContext({ driver: b, address: "10.0.0.2/24" });
+ * const listener = yield* withContext(server, () => tcp.listen({ port: 80 }));
+ * const conn = yield* withContext(client, () => tcp.connect({ host: "10.0.0.1", port: 80 }));
+ * ```
  */
 export function* withContext<T>(context: Context, op: OperationLike<T>): Operation<T> {
   const coroutine = coroutineFor("withContext", context);
@@ -283,8 +310,8 @@ function gatewayIn(prefix: Prefix, text: string): IpAddress {
 }
 
 function macOf(text: string): Uint8Array {
-  const mac = typeof text === "string" ? parseMac(text) : null;
-  if (mac === null || isMulticastMac(mac, 0)) {
+  const mac = typeof text === "string" ? parseStationMac(text) : null;
+  if (mac === null) {
     invalid("createContext", `macAddress must be like "02:00:00:00:00:01", got ${String(text)}`);
   }
   return mac;

@@ -141,12 +141,21 @@ export class TcpConnection implements FlowSink {
     this.#context.abortFlow(this.#flow);
   }
 
-  /** What TCP knows of the connection. */
+  /**
+   * Tells what TCP knows of the connection.
+   *
+   * @returns state, windows, round-trip time, counters
+   */
   info(): TcpInfo {
     return this.#flow.info();
   }
 
-  /** Hands the connection to another bundle, which aborts it when it ends. */
+  /**
+   * Hands the connection to another bundle, which aborts it when it ends.
+   *
+   * @param bundle - the new owner
+   * @throws NetError EBADF (the connection or the bundle is closed)
+   */
   moveTo(bundle: Bundle): void {
     if (!this.#isOpen) throw netError("EBADF", "tcp.moveTo");
     this.#ownership.moveTo(bundle);

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A listening port as a handle, and `serve`, the accept loop that servers want.
 
-import type { Operation } from "effection";
-import { type Bundle, bundle, isNetError, now, shield } from "../../scheduler/index.ts";
+import {
+  type Bundle,
+  bundle,
+  isNetError,
+  now,
+  type Operation,
+  shield,
+} from "../../scheduler/index.ts";
 import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import type { Flow } from "../mctx/flow.ts";
 import type { ListenerRecord, ListenerSink } from "../mctx/listener.ts";
@@ -73,6 +79,7 @@ export class TcpListener implements ListenerSink {
    * Takes the ESTABLISHED connection that has waited longest. It belongs to the calling coroutine.
    *
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @returns the connection
    * @throws NetError EBADF, ECANCELED, ENETDOWN (the device is gone), ETIMEDOUT; none of them harms
    *   the listener
    */
@@ -149,13 +156,22 @@ export class TcpListener implements ListenerSink {
     this.close();
   }
 
-  /** Hands the listener to another bundle, which closes it when it ends. */
+  /**
+   * Hands the listener to another bundle, which closes it when it ends.
+   *
+   * @param owner - the new owner
+   * @throws NetError EBADF (the listener or the bundle is closed)
+   */
   moveTo(owner: Bundle): void {
     if (!this.#isOpen) throw netError("EBADF", "tcp.moveTo");
     this.#ownership.moveTo(owner);
   }
 
-  /** Counters. */
+  /**
+   * Counts what it has done so far.
+   *
+   * @returns the counters
+   */
   statistics(): ListenerStatistics {
     return {
       accepted: this.#accepted,

@@ -3,8 +3,8 @@
 
 import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import type { IpAddress } from "../ip/address.ts";
+import { type TcpConfig, tcpConfig } from "../mctx/create.ts";
 import type { Flow, FlowSink } from "../mctx/flow.ts";
-import { type TcpConfig, tcpConfig } from "../tcp/config.ts";
 import { checkAddress, checkInteger, checkOptions, checkPort } from "./arguments.ts";
 import { type Context, checkContext, contextFor } from "./context.ts";
 import { errnoError } from "./errors.ts";
