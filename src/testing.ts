@@ -27,7 +27,7 @@ export { type FrameProtocol, FrameView } from "./sim/frame-view.ts";
 export type { HostOptions, SimHost } from "./sim/host.ts";
 export { expectNothingLeft, type HasLeftovers } from "./sim/leftovers.ts";
 export type { Link } from "./sim/link.ts";
-export type { LanOptions, RawPlace, SimNetwork } from "./sim/network.ts";
+export { type LanOptions, type RawPlace, SimNetwork } from "./sim/network.ts";
 export { flagText, PacketText, type PacketTextOptions, traceLine } from "./sim/packet-text.ts";
 export type { Pipe, PipeStatistics } from "./sim/pipe.ts";
 export { Random } from "./sim/random.ts";

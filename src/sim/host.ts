@@ -3,7 +3,14 @@
 // can crash, which leaves no trace on the wire, and come back with the same addresses and nothing
 // else.
 
-import { go, type Handle, type Operation, type OperationLike } from "../../scheduler/index.ts";
+import {
+  go,
+  type Handle,
+  NetError,
+  type Operation,
+  type OperationLike,
+} from "../../scheduler/index.ts";
+import { currentCoroutine } from "../../scheduler/internal.ts";
 import { type Context, withContext } from "../socket/context.ts";
 import { wrong } from "./check.ts";
 import type { LinkConditions } from "./conditions.ts";
@@ -130,6 +137,7 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
    * @throws NetError ECANCELED, EDEADLK (called by a program of this host)
    */
   *crash(): Operation<void> {
+    this.refuseOwnPrograms();
     this.nic?.connect(null);
     this.nic?.fail();
     this.close();
@@ -185,6 +193,17 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
     this.stack = null;
     stack?.close();
     nic?.close();
+  }
+
+  // It would wait for its own end.
+  private refuseOwnPrograms(): void {
+    for (let at = currentCoroutine(); at !== null; at = at.bundle.parent) {
+      if (this.programs.some((program) => program.coroutine === at)) {
+        throw new NetError("EDEADLK", "sim.crash", {
+          message: `a program of ${this.name} cannot crash it`,
+        });
+      }
+    }
   }
 
   private start(): void {

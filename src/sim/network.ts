@@ -34,7 +34,8 @@ export interface LanOptions {
 type AnyHost = SimHost | RawHost;
 
 /**
- * A simulated network on a loop. `simulate` makes one.
+ * A simulated network on a loop, virtual or real. `simulate` makes one; a program that wants one on
+ * the real clock makes it with `new SimNetwork(currentLoop(), new Random(seed))` and closes it.
  *
  * @example
  * ```ts

@@ -180,6 +180,23 @@ describe("hosts with the real stack", () => {
     expect(trace.length).toBeGreaterThan(0);
   });
 
+  it("cannot be crashed by their own programs: EDEADLK", async () => {
+    await simulate(1, function* (net) {
+      const host = net.host("a");
+      const program = yield* host.go(function* () {
+        yield* sleep(now() + 1);
+        yield* host.crash();
+      });
+      let code = "";
+      try {
+        yield* program.join(-1);
+      } catch (error) {
+        code = (error as { code: string }).code;
+      }
+      expect([code, host.isUp]).toEqual(["EDEADLK", true]);
+    });
+  });
+
   it("heal after a partition", async () => {
     await simulate(1, function* (net) {
       const server = net.host("server");

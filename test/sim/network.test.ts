@@ -1,14 +1,24 @@
 // SPDX-License-Identifier: MIT
 import { describe, expect, it } from "vitest";
-import { choose, go, now, sleep, yieldNow } from "../../scheduler/index.ts";
+import {
+  choose,
+  currentLoop,
+  go,
+  type Loop,
+  now,
+  run,
+  sleep,
+  yieldNow,
+} from "../../scheduler/index.ts";
 import {
   craftArp,
   craftTcp,
   drop,
   expectNothingLeft,
   FrameView,
+  Random,
   type RawHost,
-  type SimNetwork,
+  SimNetwork,
   simulate,
   TCP_FLAGS,
 } from "../../src/testing.ts";
@@ -333,6 +343,31 @@ describe("simulate", () => {
       return b.arrived;
     });
     expect(Math.abs(result - 99_000)).toBeLessThan(1000 * 0.5);
+  });
+});
+
+describe("a simulated network on the real clock", () => {
+  it("delivers after its delays, and leaves nothing behind", async () => {
+    let loop: Loop | undefined;
+    await run(
+      function* () {
+        const net = new SimNetwork(currentLoop(), new Random(1));
+        const a = net.rawHost("a", { link: { delayMs: 20 } });
+        const b = net.rawHost("b");
+        const startMs = now();
+        a.send(segment(a, b, "later"));
+        expect(textOf(yield* b.recv(now() + 5_000))).toBe("later");
+        expect(now() - startMs).toBeGreaterThanOrEqual(20);
+        net.close();
+        net.close();
+      },
+      {
+        onLoop: (made) => {
+          loop = made;
+        },
+      },
+    );
+    expectNothingLeft(loop as Loop);
   });
 });
 
