@@ -207,6 +207,10 @@ export function createContext(options: ContextOptions): Context {
   if (prefix === null || prefix.address.family !== 4) {
     invalid(call, `address must be like "10.0.0.2/24", got ${JSON.stringify(address)}`);
   }
+  if (random !== undefined && driver.isReal) {
+    // RFC 6528, RFC 6056: whoever knows the seed knows every sequence number and port to come.
+    invalid(call, `random is for simulations: ${driver.name} is a real device`);
+  }
   const loop = currentLoop();
   const stack = createStack({
     driver,
