@@ -2,6 +2,7 @@
 // The public test API: `caraway/testing`. A simulated network on virtual time, hostile peers, and
 // the check that nothing is left.
 
+export { type FrameDirection, type FrameListener, traceDriver } from "./link/trace-driver.ts";
 export { type CableOptions, createCable } from "./sim/cable.ts";
 export type { Capture, CaptureOptions } from "./sim/capture.ts";
 export type { FullConditions, LinkConditions } from "./sim/conditions.ts";
