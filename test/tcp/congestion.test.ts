@@ -208,6 +208,49 @@ describe("fast retransmit and fast recovery (RFC 5681 §3.2, RFC 6582)", () => {
     expect(sender.control.inRecovery).toBe(false);
   });
 
+  it("deflates by what a partial ACK acknowledges, less a segment (RFC 6582 §3.2 step 3)", () => {
+    const sender = avoiding(20);
+    sender.fill();
+    sender.duplicates(19);
+    expect(sender.control.cwnd).toBe((10 + 19) * MSS);
+    sender.ack(5 * MSS);
+    expect(sender.control.cwnd).toBe((10 + 19 - 5 + 1) * MSS);
+    sender.ack(MSS / 2);
+    expect(sender.control.cwnd).toBe((10 + 19 - 5 + 1) * MSS - MSS / 2);
+    // Duplicates after it are of what was in flight at this resend.
+    sender.fill();
+    const inFlight = sender.flight;
+    const before = sender.control.cwnd;
+    sender.duplicates(1_000);
+    expect(sender.control.cwnd).toBeLessThanOrEqual(before + inFlight);
+  });
+
+  it("forgets an old recovery before the sequence space comes round to it", () => {
+    const sender = avoiding(20);
+    sender.fill();
+    sender.duplicates(3);
+    sender.ack(sender.flight);
+    for (let i = 0; i < 5; i++) {
+      sender.nxt = (sender.una + 0x30000000) | 0;
+      sender.ack(0x30000000);
+      sender.control.cwnd = 20 * MSS;
+      sender.fill();
+      sender.duplicates(3);
+      expect(sender.control.inRecovery).toBe(true);
+      sender.timeout();
+      sender.ack(sender.flight);
+      sender.nxt = (sender.una + 0x30000000) | 0;
+      sender.ack(0x30000000);
+    }
+    for (let i = 0; i < 3; i++) {
+      sender.nxt = (sender.una + 0x40000000) | 0;
+      sender.ack(0x40000000);
+    }
+    sender.fill();
+    sender.duplicates(3);
+    expect(sender.control.inRecovery).toBe(true);
+  });
+
   it("ignores duplicates of what a timeout resent (RFC 6582 §3.2 step 2)", () => {
     const sender = avoiding(20);
     sender.fill();

@@ -145,6 +145,22 @@ describe("the receive buffer", () => {
     expect(buffer.hasGaps).toBe(false);
   });
 
+  it("joins ranges of early bytes that touch on either side", () => {
+    const buffer = new ReceiveBuffer(1_000);
+    const bytes = payload(100, 40, 0);
+    buffer.insert(100, bytes, 0, 10);
+    buffer.insert(120, bytes, 20, 10);
+    expect(buffer.earlyRanges).toBe(2);
+    buffer.insert(130, bytes, 30, 10);
+    expect([buffer.earlyRanges, buffer.earlyBytes]).toEqual([2, 30]);
+    buffer.insert(110, bytes, 10, 10);
+    expect([buffer.earlyRanges, buffer.earlyBytes]).toEqual([1, 40]);
+    expect(buffer.insert(0, payload(0, 100, 0), 0, 100)).toBe(140);
+    const into = new Uint8Array(140);
+    expect(buffer.read(into, 0, 140)).toBe(140);
+    expect(into).toEqual(payload(0, 140, 0));
+  });
+
   it("drops what lies beyond the window, early or not", () => {
     const buffer = new ReceiveBuffer(10);
     const bytes = new Uint8Array(20);

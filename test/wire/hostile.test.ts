@@ -270,6 +270,32 @@ describe("TCP headers", () => {
     }
   });
 
+  it("C4: an option that lacks its last byte is not completed from the payload", () => {
+    for (const option of [
+      [2, 4, 5, 0xb4],
+      [3, 3, 7],
+      [4, 2],
+      [8, 10, 0, 0, 0, 1, 0, 0, 0, 2],
+    ]) {
+      for (let missing = 1; missing < option.length; missing++) {
+        const kept = option.slice(0, option.length - missing);
+        const nops = new Array<number>((4 - (kept.length & 3)) & 3).fill(1);
+        const list = [...nops, ...kept];
+        const bytes = new Uint8Array(20 + list.length + 16);
+        writeTcpHeader(bytes, 0, 1, 2, 3, 4, SYN, 5, 0, 20 + list.length);
+        bytes.set([...nops, ...option], 20);
+        const out = new TcpSegment();
+        expect(parseTcp(bytes, 0, bytes.length, out)).toBe(0);
+        expect([out.mss, out.windowScale, out.sackPermitted, out.hasTimestamps]).toEqual([
+          0,
+          -1,
+          false,
+          false,
+        ]);
+      }
+    }
+  });
+
   it("C4: junk after the end of the list is not read; 40 NOPs are nothing", () => {
     expect(segment([0, 2, 4, 5, 0xb4, 3, 3, 7], SYN).mss).toBe(0);
     const out = segment(new Array<number>(40).fill(1), SYN, 5);
