@@ -103,7 +103,7 @@ class TraceDriver implements Driver {
  * @returns a driver to use in the place of `driver`
  * @throws TypeError: an argument is of the wrong type.
  * @example
- * ```ts no-run
+ * ```ts
  * import { openDriver } from "caraway";
  * import { PacketText, traceDriver, traceLine } from "caraway/testing";
  *
