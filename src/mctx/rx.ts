@@ -27,6 +27,7 @@ import {
   LISTEN_RESET,
   LISTEN_SYN,
   listenVerdict,
+  pathMtuArrives,
   replyReset,
   segmentArrives,
 } from "../tcp/tcp-in.ts";
@@ -48,9 +49,16 @@ import {
   UNREACHABLE_PORT,
   UNREACHABLE_PROTOCOL,
 } from "../wire/icmp.ts";
-import { Ipv4Header, PROTOCOL_ICMP, PROTOCOL_TCP, PROTOCOL_UDP, parseIpv4 } from "../wire/ipv4.ts";
+import {
+  IPV4_HEADER_BYTES,
+  Ipv4Header,
+  PROTOCOL_ICMP,
+  PROTOCOL_TCP,
+  PROTOCOL_UDP,
+  parseIpv4,
+} from "../wire/ipv4.ts";
 import { reasonName } from "../wire/reasons.ts";
-import { parseTcp, TcpSegment } from "../wire/tcp.ts";
+import { parseTcp, TCP_HEADER_BYTES, TcpSegment } from "../wire/tcp.ts";
 import type { Flow } from "./flow.ts";
 import type { ListenerRecord } from "./listener.ts";
 import type { Network } from "./network.ts";
@@ -265,9 +273,8 @@ export class Receiver {
     const remote = IpAddress.v4(quoted.dst);
     const flow = this.#flows.findFlow(network.address, quoted.srcPort, remote, quoted.dstPort);
     if (flow === null) return counters.count("icmp.noFlow");
-    // Path MTU discovery is not built yet: our segments fit the link, a smaller path is a soft
-    // error like any other.
-    icmpArrives(flow.tcb, quoted.seq, errno, isHard && mtu < 0, nowMs);
+    if (mtu > 0) pathMtuArrives(flow.tcb, quoted.seq, mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES);
+    else icmpArrives(flow.tcb, quoted.seq, errno, isHard, nowMs);
     this.#flows.touch(flow);
   }
 
