@@ -36,7 +36,7 @@ export function restartTimeWait(tcb: Tcb, nowMs: number): void {
  *
  * @param tcb - the old connection
  * @param seg - the segment that arrived for its 4-tuple
- * @remarks Source: RFC 6191 §2. Nothing calls this yet.
+ * @remarks Source: RFC 6191 §2.
  */
 export function mayReuseTimeWait(tcb: Tcb, seg: TcpSegment): boolean {
   if (tcb.state !== TIME_WAIT || seg.flags !== SYN) return false;

@@ -239,6 +239,17 @@ describe.each(SEQUENCE_PAIRS)("loss, ISS $iss, IRS $irs", (pair) => {
     `);
   });
 
+  it("counts R2 from the first segment after a pause", () => {
+    connected(pair, { r2Ms: 1_000 }).play(`
+      +3600000 write 1000
+      > P. 1:1001(1000) ack 1
+      +300 > P. 1:1001(1000) ack 1
+      +600 > P. 1:1001(1000) ack 1
+      +99 = ESTABLISHED
+      +1 = CLOSED
+    `);
+  });
+
   it("starts small again after a pause (RFC 5681 §4.1)", () => {
     const scene = connected(pair);
     for (let i = 0; i < 30; i++) {

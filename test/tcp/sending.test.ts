@@ -234,6 +234,19 @@ describe.each(SEQUENCE_PAIRS)("sending, ISS $iss, IRS $irs", (pair) => {
     scene.play("= CLOSED\nerror ETIMEDOUT");
   });
 
+  it("does not put FIN on data that fills the window", () => {
+    offered(1_000, pair).play(`
+      room 0
+      write 1000
+      finish
+      room 9
+      < P. 1:2(1) ack 1 win 1000
+      > P. 1:1001(1000) ack 2
+      < . 2:2(0) ack 1001 win 1000
+      > F. 1001:1001(0) ack 2
+    `);
+  });
+
   it("holds FIN back while the window is closed, and probes with it", () => {
     offered(1_000, pair).play(`
       write 1000
