@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// What the suite `veth` needs of the machine: programs, processors, a namespace of its own.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The system's compiler: a POSIX name, so that gcc and clang do alike. */
+const COMPILER = "cc";
+const TOOLS = [COMPILER, "ip", "nsenter", "taskset", "unshare"];
+
+/** @returns the programs that are not on PATH */
+export function missingTools(): string[] {
+  const folders = (process.env["PATH"] ?? "").split(":");
+  return TOOLS.filter((tool) => !folders.some((folder) => existsSync(path.join(folder, tool))));
+}
+
+/** @returns the processors that this process may run on */
+export function allowedProcessors(): number[] {
+  const status = readFileSync("/proc/self/status", "utf8");
+  const list = /^Cpus_allowed_list:\s*(.*)$/m.exec(status)?.[1] ?? "0";
+  return list.split(",").flatMap((range) => {
+    const [first = 0, last = first] = range.split("-").map(Number);
+    return Array.from({ length: last - first + 1 }, (_, n) => first + n);
+  });
+}
+
+/**
+ * How to run a command in a network namespace of its own that ends with it.
+ *
+ * @throws Error that says what is missing and what to do about it
+ */
+export function enterCommand(): string[] {
+  // With a user namespace it works for ordinary users, and root of this machine gives up its power.
+  const candidates = [["unshare", "-Urn"]];
+  if (process.getuid?.() === 0) candidates.push(["unshare", "-n"]);
+  let reason = "";
+  for (const candidate of candidates) {
+    const tried = spawnSync(candidate[0] as string, [...candidate.slice(1), "true"], {
+      encoding: "utf8",
+    });
+    if (tried.status === 0) return candidate;
+    reason = tried.stderr.trim();
+  }
+  throw new Error(
+    "the suite veth needs a network namespace of its own, and got none " +
+      `(${reason}). Run it as root, or allow user namespaces: ` +
+      "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000, " +
+      "on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0",
+  );
+}
+
+/** Compiles the load generator. @returns the path of the program */
+export function compileLoad(folder: string): string {
+  const program = path.join(folder, "load");
+  const args = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-o", program, loadSource()];
+  const compiled = spawnSync(COMPILER, args, { encoding: "utf8" });
+  if (compiled.status !== 0) {
+    throw new Error(`the load generator does not compile:\n${compiled.stderr}`);
+  }
+  return program;
+}
+
+/** load.c lies beside the source of this file; compiled files lie in bench/dist/bench/support. */
+function loadSource(): string {
+  const here = path.dirname(fileURLToPath(import.meta.url));
+  const beside = path.join(here, "load.c");
+  return existsSync(beside) ? beside : path.join(here, "../../../support/load.c");
+}
