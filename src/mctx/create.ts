@@ -43,6 +43,7 @@ export function createStack(options: StackOptions): Stack {
     neighbourLimits: options.neighbours,
     reassemblyLimits: options.reassembly,
     hashSeed: secrets.flowSeed,
+    chance: () => secrets.chance(),
     onUnreachable: (nextHop) => stack?.hopUnreachable(nextHop, network.nowMs),
   });
   stack = new Stack(network, options.timers, secrets, limits, tcpConfig(options.tcp));

@@ -21,7 +21,13 @@ import {
   MAC_BYTES,
   writeEthernet,
 } from "../wire/ethernet.ts";
-import { ICMP_ECHO_REPLY, type IcmpMessage, writeIcmpEcho, writeIcmpError } from "../wire/icmp.ts";
+import {
+  ICMP_ECHO_REPLY,
+  ICMP_HEADER_BYTES,
+  type IcmpMessage,
+  writeIcmpEcho,
+  writeIcmpError,
+} from "../wire/icmp.ts";
 import { IPV4_HEADER_BYTES, PROTOCOL_ICMP, PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, writeTcpHeader } from "../wire/tcp.ts";
 import { Counters } from "./counters.ts";
@@ -44,6 +50,8 @@ export interface NetworkOptions {
   readonly reassemblyLimits: Partial<ReassemblyLimits>;
   /** A secret int32. */
   readonly hashSeed: number;
+  /** 0 to 1, 1 excluded, unpredictable. */
+  readonly chance: () => number;
   /** Nobody answers ARP for this next hop. */
   readonly onUnreachable: (nextHop: IpAddress) => void;
 }
@@ -67,7 +75,7 @@ export class Network implements NeighbourHost<IpAddress> {
   nowMs: number;
   readonly #maxLoopbackFrames: number;
   readonly #onUnreachable: (nextHop: IpAddress) => void;
-  readonly #icmpErrors: TokenBucket = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST);
+  readonly #icmpErrors: TokenBucket;
   readonly #echoes: TokenBucket = new TokenBucket(ICMP_ECHOES_PER_SECOND, ICMP_ECHO_BURST);
 
   constructor(options: NetworkOptions) {
@@ -86,6 +94,7 @@ export class Network implements NeighbourHost<IpAddress> {
     this.tx = new Transmitter(driver, options.macAddress, this);
     this.loopback = [];
     this.nowMs = 0;
+    this.#icmpErrors = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST, options.chance);
     this.#maxLoopbackFrames = options.maxLoopbackFrames;
     this.#onUnreachable = options.onUnreachable;
     this.routes.add({ prefix });
@@ -157,7 +166,7 @@ export class Network implements NeighbourHost<IpAddress> {
     if (nextHop === null || !this.#echoes.take(this.nowMs)) {
       return this.counters.count("icmp.echoLimited");
     }
-    if (IPV4_HEADER_BYTES + 8 + message.bodyBytes > this.mtu) {
+    if (IPV4_HEADER_BYTES + ICMP_HEADER_BYTES + message.bodyBytes > this.mtu) {
       return this.counters.count("icmp.echoTooLarge");
     }
     if (!this.tx.reserve()) return this.counters.count("tx.full");
@@ -190,7 +199,8 @@ export class Network implements NeighbourHost<IpAddress> {
     }
     if (!this.tx.reserve()) return this.counters.count("tx.full");
     const { txBytes, txOffset } = this.tx;
-    const length = writeIcmpError(txBytes, txOffset, type, code, 0, bytes, offset, packetBytes);
+    const quoted = Math.min(packetBytes, this.mtu - IPV4_HEADER_BYTES - ICMP_HEADER_BYTES);
+    const length = writeIcmpError(txBytes, txOffset, type, code, 0, bytes, offset, quoted);
     this.tx.commitIpv4(this.address, to, nextHop, PROTOCOL_ICMP, NO_CHECKSUM, length);
   }
 

@@ -22,10 +22,12 @@ export class Secrets {
   readonly #hash: SipHash;
   readonly #words: Int32Array;
   readonly #portCounters: Uint16Array;
+  readonly #random: RandomSource;
   /** Secret seed for the flow table. */
   readonly flowSeed: number;
 
   constructor(random: RandomSource) {
+    this.#random = random;
     const bytes = new Uint8Array(20 + 2 * PORT_COUNTERS);
     random(bytes);
     const view = new DataView(bytes.buffer);
@@ -80,6 +82,13 @@ export class Secrets {
       if (isFree(port)) return port;
     }
     return 0;
+  }
+
+  /** @returns a number from 0 to 1, 1 excluded, that nobody can foretell */
+  chance(): number {
+    const word = new Int32Array(1);
+    this.#random(new Uint8Array(word.buffer));
+    return ((word[0] as number) >>> 0) / 0x1_0000_0000;
   }
 
   #digest(
