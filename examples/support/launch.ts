@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+// Runs a program of the examples on a NIC, on a TAP device, or on a simulated network. The program
+// is the same in all three: it uses the context in scope and does not know what is below.
+
+import {
+  type Context,
+  choose,
+  createContext,
+  type Driver,
+  isNetError,
+  main,
+  type Operation,
+  openDriver,
+  useContext,
+} from "../../src/index.ts";
+import { simulate } from "../../src/testing.ts";
+import { type Options, type Settings, usageError } from "./command-line.ts";
+
+/** The options that say what a program runs on. */
+export const NETWORK_OPTIONS = {
+  driver: {
+    help: "A NIC, a TAP device that is made for the run, or a simulated network.",
+    default: "tap",
+    choices: ["af_packet", "tap", "sim"],
+  },
+  interface: {
+    help: "af_packet: the NIC. tap: a name for the device.",
+    default: "",
+    value: "<name>",
+  },
+  netns: { help: "Network namespace of the device.", default: "", value: "<name|path>" },
+  address: { help: "Our address.", default: "10.77.0.2/24", value: "<ip/bits>" },
+  gateway: { help: "The router to other networks.", default: "", value: "<ip>" },
+  "kernel-address": {
+    help: "tap: the kernel's end.",
+    default: "10.77.0.1/24",
+    value: "<ip/bits>",
+  },
+  seed: { help: "sim: the same seed, the same packets.", default: 1, value: "<integer>" },
+} as const satisfies Options;
+
+/** What the user chose of {@link NETWORK_OPTIONS}. */
+export type NetworkSettings = Settings<typeof NETWORK_OPTIONS>;
+
+/** What to run. */
+export interface Program {
+  /** The example's name. */
+  readonly name: string;
+  /** Runs with a context in scope, until it returns or Ctrl-C cancels it. */
+  readonly run: () => Operation<unknown>;
+  /** `--driver sim`: the other host of the network, and what it runs. */
+  readonly peer: {
+    readonly address: string;
+    readonly run: () => Operation<unknown>;
+  };
+}
+
+/**
+ * Runs the program on what the user chose. Ctrl-C ends it in an orderly way, a second one at once;
+ * an error goes to stderr and makes the exit code 1.
+ */
+export function launch(settings: NetworkSettings, program: Program): Promise<void> {
+  const run = settings.driver === "sim" ? onSimulation : onDevice;
+  return run(settings, program).catch((error: unknown) => tell(program.name, error));
+}
+
+/** The address without the prefix length. */
+export function hostOf(address: string): string {
+  return address.split("/")[0] as string;
+}
+
+function onDevice(settings: NetworkSettings, program: Program): Promise<void> {
+  return main(function* () {
+    try {
+      const context = openContext(settings, program.name);
+      yield* useContext(context);
+      console.log(`${program.name}: ${context.address} on ${context.driver.name}`);
+      yield* program.run();
+    } catch (error) {
+      if (isNetError(error, "ECANCELED")) throw error; // Ctrl-C: `main` knows the exit code
+      tell(program.name, error);
+    }
+  });
+}
+
+/** One line for what can go wrong in operation; everything else is a bug and shows its stack. */
+function tell(name: string, error: unknown): void {
+  if (!isNetError(error)) throw error;
+  console.error(`${name}: ${error.message}`);
+  if (error.code === "EPERM" || error.code === "ENOSYS") {
+    console.error("Without privileges or the native addon there is --driver sim.");
+  }
+  process.exitCode = 1;
+}
+
+/** Opens the device the user chose, with a stack on it, which the calling coroutine owns. */
+function openContext(settings: NetworkSettings, name: string): Context {
+  const { address, gateway } = settings;
+  const driver = openDevice(settings, name);
+  try {
+    return createContext({ driver, address, ...(gateway === "" ? {} : { gateway }) });
+  } catch (error) {
+    driver.close();
+    throw error;
+  }
+}
+
+function openDevice(settings: NetworkSettings, name: string): Driver {
+  const netns = settings.netns === "" ? {} : { netns: settings.netns };
+  if (settings.driver === "tap") {
+    const device = settings.interface === "" ? {} : { interface: settings.interface };
+    const kernelAddress = settings["kernel-address"];
+    return openDriver({ driver: "tap", kernelAddress, ...device, ...netns });
+  }
+  if (settings.interface === "") usageError(name, "--driver af_packet needs --interface <name>");
+  return openDriver({ driver: "af_packet", interface: settings.interface, ...netns });
+}
+
+/** The program on one simulated host, its peer on another; the end of either ends both. */
+async function onSimulation(settings: NetworkSettings, program: Program): Promise<void> {
+  const { address, seed } = settings;
+  const { name, peer } = program;
+  const { virtualMs } = await simulate(seed, function* (net) {
+    const link = { delayMs: 5 };
+    const ours = net.host(name, { address, link });
+    const theirs = net.host("peer", { address: peer.address, link });
+    console.log(`${name}: ${ours.address} on a simulated network, its peer is ${theirs.address}`);
+    const running = yield* ours.go(program.run);
+    const other = yield* theirs.go(peer.run);
+    yield* choose([running.join(), other.join()]);
+  });
+  console.log(`${name}: the simulation took ${virtualMs.toFixed(0)} ms of virtual time`);
+}
