@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { atEnd, isOrderlyClosed } from "../../src/tcp/calls.ts";
+import { ENETDOWN } from "../../src/tcp/errno.ts";
 import { mayReuseTimeWait } from "../../src/tcp/time-wait.ts";
 import { nextTimeout } from "../../src/tcp/timers.ts";
 import { Scene } from "./support/scene.ts";
@@ -227,6 +228,17 @@ describe.each(SEQUENCE_PAIRS)("closing, ISS $iss, IRS $irs", (pair) => {
       read 10 = ECONNABORTED
       write 10 = ECONNABORTED
       finish = ECONNABORTED
+    `);
+  });
+
+  it("keeps the reason that its host has set before an abort", () => {
+    const scene = sceneIn("ESTABLISHED", pair);
+    scene.tcb.error = ENETDOWN;
+    scene.play(`
+      abort
+      > R. 1:1(0) ack 1
+      error ENETDOWN
+      read 10 = ENETDOWN
     `);
   });
 

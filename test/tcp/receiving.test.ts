@@ -262,6 +262,19 @@ describe.each(SEQUENCE_PAIRS)("ESTABLISHED, receiving, ISS $iss, IRS $irs", (pai
     }
   });
 
+  it("never promises more than the buffer has room for, scaled or not", () => {
+    const config = { receiveBufferBytes: 100_001, windowScale: true };
+    const scene = new Scene({ ...pair, config }).play(`
+      < S 0:0(0) <mss 1460,ws 0>
+      > S. 0:0(0) ack 1
+      < . 1:1(0) ack 1
+    `);
+    for (let at = 1; at < 100_000; at += 77) {
+      scene.play(`< . ${at}:${at + 77}(77) ack 1\nignore`);
+    }
+    expect(scene.tcb.receiveBuffer.window).toBeLessThan(77);
+  });
+
   it("keeps a FIN that comes early until the gap is filled", () => {
     sceneIn("ESTABLISHED", pair).play(`
       < F. 101:101(0) ack 1

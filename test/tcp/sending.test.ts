@@ -142,6 +142,19 @@ describe.each(SEQUENCE_PAIRS)("sending, ISS $iss, IRS $irs", (pair) => {
     scene.play("ignore\n+40 > . ack 10\n+60 > . 4002:4302(300) ack 10");
   });
 
+  it("overrides it one RTO after a window that was closed for long has opened a little", () => {
+    offered(4_000, pair).play(`
+      write 8000
+      ignore
+      < . 1:1(0) ack 4001 win 0
+      +1000 > . 4001:4002(1) ack 1
+      +2000 > . 4001:4002(1) ack 1
+      +4000 > . 4001:4002(1) ack 1
+      < . 1:1(0) ack 4001 win 300
+      +1000 > . 4001:4301(300) ack 1
+    `);
+  });
+
   it("ignores a window from an old segment (SND.WL1, SND.WL2)", () => {
     offered(2_000, pair).play(`
       << P. 11:21(10) ack 1 win 5000

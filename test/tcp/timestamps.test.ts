@@ -145,6 +145,21 @@ describe.each(SEQUENCE_PAIRS)("timestamps, ISS $iss, IRS $irs", (pair) => {
     `);
   });
 
+  it("end the back-off with the first ACK after a timeout, timed octet or not", () => {
+    stamped(pair).play(`
+      write 2000
+      > . 1:1001(1000) ack 1
+      > P. 1001:2001(1000) ack 1
+      +100 < . 1:1(0) ack 1001 <ts 1100 100>
+      write 1000
+      > P. 2001:3001(1000) ack 1             # this one is timed, the one before is lost
+      +250 > . 1001:2001(1000) ack 1
+      +100 < . 1:1(0) ack 2001 <ts 1450 450>
+      info {"srttMs":100,"retries":0}
+      > P. 2001:3001(1000) ack 1
+    `);
+  });
+
   it("give no sample from an echo that is stale, forged or of the future (D11)", () => {
     for (const echo of [100, 399 - 1, 501, 100_000, -5, 2_000_000_000, -2_000_000_000]) {
       stamped(pair).play(`

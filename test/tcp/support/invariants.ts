@@ -29,7 +29,7 @@ export function checkInvariants(tcb: Tcb): void {
     check(leq(snd.nxt, end), "SND.NXT <= end of what was queued");
     check(leq(rcv.nxt, rcv.edge), "RCV.NXT <= right edge");
     const window = (rcv.edge - rcv.nxt) | 0;
-    check(window <= receiveBuffer.window + 1, "promised window fits the buffer");
+    check(window <= receiveBuffer.window, "promised window fits the buffer");
   }
   if (rcv.finReceived) check(rcv.nxt === ((rcv.finSeq + 1) | 0), "RCV.NXT is past the FIN");
   if (rcv.finSeen && !rcv.finReceived) check(leq(rcv.nxt, rcv.finSeq), "RCV.NXT <= FIN");
