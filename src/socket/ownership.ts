@@ -2,7 +2,7 @@
 // Whose a handle is: the bundle of the coroutine that opened it, which aborts it when it ends. A
 // handle opened in a plain Effection task has no owner but its context.
 
-import type { Bundle, Resource } from "../../scheduler/index.ts";
+import { Bundle, type Resource } from "../../scheduler/index.ts";
 import { currentCoroutine } from "../../scheduler/internal.ts";
 
 /** The tie between one handle and its bundle. */
@@ -18,7 +18,8 @@ export class Ownership {
   }
 
   /** Gives it to another bundle; if that is closed already, the handle is aborted: EBADF. */
-  moveTo(bundle: Bundle): void {
+  moveTo(syscall: string, bundle: Bundle): void {
+    if (!(bundle instanceof Bundle)) throw new TypeError(`${syscall}: bundle must be a Bundle`);
     this.#bundle?.disown(this.#resource);
     this.#bundle = null;
     bundle.own(this.#resource);

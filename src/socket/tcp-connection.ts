@@ -158,13 +158,13 @@ export class TcpConnection implements FlowSink {
    */
   moveTo(bundle: Bundle): void {
     if (!this.#isOpen) throw netError("EBADF", "tcp.moveTo");
-    this.#ownership.moveTo(bundle);
+    this.#ownership.moveTo("tcp.moveTo", bundle);
   }
 
   /** @internal Hands the connection to the running coroutine. */
   moveToCurrent(): void {
     const owner = currentCoroutine();
-    if (owner !== null) this.#ownership.moveTo(owner.bundleForOwn());
+    if (owner !== null) this.#ownership.moveTo("tcp.moveTo", owner.bundleForOwn());
   }
 
   /** @internal From the stack: marks, resumes nobody. */
@@ -397,9 +397,13 @@ class CloseWait extends Wait<void> {
   }
 
   override withdrawn(errno: number): void {
-    // Cancelled before the first step: the handle is closed all the same, by RST.
-    if (this.#isStarted) this.connection.endClose(false);
-    else if (errno !== -EBADF && errno !== 0) this.connection.abort();
+    if (this.#isStarted) {
+      this.connection.endClose(false);
+    } else if (errno !== -EBADF && errno !== 0 && this.connection.isOpen) {
+      // Cancelled before the first step: the handle is closed all the same, by RST. One that
+      // another coroutine is closing is not open any more, and goes on closing.
+      this.connection.abort();
+    }
   }
 
   override error(errno: number): Error {

@@ -164,7 +164,7 @@ export class TcpListener implements ListenerSink {
    */
   moveTo(owner: Bundle): void {
     if (!this.#isOpen) throw netError("EBADF", "tcp.moveTo");
-    this.#ownership.moveTo(owner);
+    this.#ownership.moveTo("tcp.moveTo", owner);
   }
 
   /**
@@ -204,6 +204,11 @@ export class TcpListener implements ListenerSink {
   /** @internal A flow that was taken and is not wanted any more. */
   refuse(flow: Flow): void {
     this.#context.abortFlow(flow);
+  }
+
+  /** @internal Tells the next acceptor if a connection waits. */
+  wakeNext(): void {
+    if ((this.#record?.ready.size ?? 0) > 0) this.#acceptors.wakeOne();
   }
 
   /** @internal */
@@ -278,6 +283,8 @@ class AcceptWait extends Wait<TcpConnection> {
   override withdrawn(): void {
     if (this.flow !== null) this.listener.refuse(this.flow);
     this.flow = null;
+    // This wait may have used up the wake-up of a connection that it does not take.
+    this.listener.wakeNext();
   }
 
   override error(errno: number): Error {
