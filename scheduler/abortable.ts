@@ -3,12 +3,13 @@
 // AbortError, as `abort-controller-x` has it) as an operation.
 
 import { isAbortError } from "abort-controller-x";
-import type { Operation } from "effection";
+import { type Operation, useScope } from "effection";
 import { current } from "./current.ts";
 import { shield } from "./deadline.ts";
 import { loopOf } from "./foreign.ts";
 import type { Loop } from "./loop.ts";
-import { isNetError, NetError } from "./net-error.ts";
+import { NetError } from "./net-error.ts";
+import { OUTSIDE } from "./reducer.ts";
 import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
 
 class PromiseWait<T> extends Wait<T> {
@@ -19,9 +20,9 @@ class PromiseWait<T> extends Wait<T> {
 
   constructor(promise: Promise<T>, loop: Loop) {
     super("abortable");
-    loop.foreignPending++;
+    loop.effectBegins(OUTSIDE);
     const settled = (): void => {
-      loop.foreignPending--;
+      loop.effectEnds(OUTSIDE);
       this.#isSettled = true;
       this.#queue.wakeAll();
     };
@@ -35,6 +36,10 @@ class PromiseWait<T> extends Wait<T> {
         settled();
       },
     );
+  }
+
+  get isSettled(): boolean {
+    return this.#isSettled;
   }
 
   override poll(): number {
@@ -68,18 +73,12 @@ export function* abortable<T>(fn: (signal: AbortSignal) => Promise<T>): Operatio
   const coroutine = current;
   if (coroutine?.isInterrupted === true) throw new NetError("ECANCELED", "abortable");
   const controller = new AbortController();
-  const loop = coroutine?.loop ?? loopOf({});
+  const loop = coroutine?.loop ?? loopOf({ scope: yield* useScope() });
   const wait = new PromiseWait(fn(controller.signal), loop);
-  let isDone = false;
   try {
-    const value = yield* wait;
-    isDone = true;
-    return value;
-  } catch (error) {
-    isDone = !isNetError(error);
-    throw error;
+    return yield* wait;
   } finally {
-    if (!isDone) {
+    if (!wait.isSettled) {
       controller.abort();
       yield* shield(-1, () => settled(wait));
     }

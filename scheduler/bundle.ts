@@ -5,11 +5,12 @@
 import type { Operation } from "effection";
 import { Coroutine, type OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
+import { Failure } from "./failure.ts";
 import { bundleInTask } from "./foreign-scope.ts";
 import { Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
-import { toIterator } from "./operation.ts";
+import { checkOperation, refused, toIterator } from "./operation.ts";
 import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
 
 const EBADF = -9;
@@ -48,12 +49,12 @@ export class Bundle {
   size: number;
   /** Oldest of them. */
   first: Coroutine | null;
-  readonly #onError: ((error: unknown) => void) | null;
-  #last: Coroutine | null;
-  #failure: { readonly error: unknown } | null;
-  #isClosed: boolean;
-  #waiters: WaitQueue | null;
-  #resources: Set<Resource> | null;
+  private readonly onError: ((error: unknown) => void) | null;
+  private last: Coroutine | null;
+  private failure: Failure | null;
+  private hasClosed: boolean;
+  private waiting: WaitQueue | null;
+  private resources: Set<Resource> | null;
 
   /** @internal Use `bundle()`. */
   constructor(
@@ -67,12 +68,12 @@ export class Bundle {
     this.name = name;
     this.size = 0;
     this.first = null;
-    this.#onError = onError;
-    this.#last = null;
-    this.#failure = null;
-    this.#isClosed = false;
-    this.#waiters = null;
-    this.#resources = null;
+    this.onError = onError;
+    this.last = null;
+    this.failure = null;
+    this.hasClosed = false;
+    this.waiting = null;
+    this.resources = null;
   }
 
   /**
@@ -83,8 +84,9 @@ export class Bundle {
    * @throws NetError EBADF (the bundle is closed), ECANCELED
    */
   *go<T>(op: OperationLike<T>, options?: GoOptions): Operation<Handle<T>> {
-    if (current?.isInterrupted === true) throw new NetError("ECANCELED", "bundle.go");
-    if (this.#isClosed) throw new NetError("EBADF", "bundle.go");
+    checkOperation("bundle.go", op);
+    yield* refuseIfCancelled("bundle.go");
+    if (this.hasClosed) throw new NetError("EBADF", "bundle.go");
     return new Handle<T>(this.start(op, options?.name ?? ""));
   }
 
@@ -95,7 +97,7 @@ export class Bundle {
    * @throws NetError EBADF (closed meanwhile), ECANCELED, ETIMEDOUT; or what a coroutine threw
    */
   wait(deadline?: number): Wait<void> {
-    return new BundleWait(this, "bundle.wait", deadline);
+    return new BundleWait(this, false, deadline);
   }
 
   /**
@@ -107,32 +109,32 @@ export class Bundle {
    *   ETIMEDOUT; or what a coroutine threw
    */
   close(deadline?: number): Wait<void> {
-    return new BundleClose(this, deadline);
+    return new BundleWait(this, true, deadline);
   }
 
   /** Gives `resource` to this bundle, which aborts it when it ends. */
   own(resource: Resource): void {
-    if (this.#isClosed) {
+    if (this.hasClosed) {
       resource.abort();
       throw new NetError("EBADF", "bundle.own");
     }
-    this.#resources ??= new Set();
-    this.#resources.add(resource);
+    this.resources ??= new Set();
+    this.resources.add(resource);
   }
 
   /** Takes `resource` back; it has ended or moves. */
   disown(resource: Resource): void {
-    this.#resources?.delete(resource);
+    this.resources?.delete(resource);
   }
 
   /** Handles that the bundle owns. */
   get resourceCount(): number {
-    return this.#resources?.size ?? 0;
+    return this.resources?.size ?? 0;
   }
 
   /** True once it takes no more coroutines. */
   get isClosed(): boolean {
-    return this.#isClosed;
+    return this.hasClosed;
   }
 
   /** @internal Starts a coroutine. */
@@ -143,12 +145,12 @@ export class Bundle {
       this,
       name,
       toIterator(op),
-      spawner === null ? Number.POSITIVE_INFINITY : spawner.deadlineMs,
+      spawner === null ? null : spawner.deadlineMs,
     );
-    coroutine.previousSibling = this.#last;
-    if (this.#last === null) this.first = coroutine;
-    else this.#last.nextSibling = coroutine;
-    this.#last = coroutine;
+    coroutine.previousSibling = this.last;
+    if (this.last === null) this.first = coroutine;
+    else this.last.nextSibling = coroutine;
+    this.last = coroutine;
     this.size++;
     this.loop.started(coroutine);
     return coroutine;
@@ -164,112 +166,126 @@ export class Bundle {
     const { nextSibling, previousSibling } = coroutine;
     if (previousSibling === null) this.first = nextSibling;
     else previousSibling.nextSibling = nextSibling;
-    if (nextSibling === null) this.#last = previousSibling;
+    if (nextSibling === null) this.last = previousSibling;
     else nextSibling.previousSibling = previousSibling;
     coroutine.nextSibling = null;
     coroutine.previousSibling = null;
     this.size--;
+    if (coroutine.failure !== null && !wasJoined) this.failed(coroutine.failure);
+    if (this.size === 0) this.emptied();
     this.loop.ended(coroutine);
-    if (coroutine.failure !== null && !wasJoined) this.#failed(coroutine.failure.error);
-    if (this.size === 0) {
-      this.#waiters?.wakeAll();
-      this.parent?.childrenEnded();
-    }
   }
 
-  /** @internal The error to throw into the parent, once. */
-  takeFailure(): { readonly error: unknown } | null {
-    const failure = this.#failure;
-    this.#failure = null;
+  /** @internal The failure to throw into the parent, once. */
+  takeFailure(): Failure | null {
+    const { failure } = this;
+    this.failure = null;
     return failure;
   }
 
   /** @internal Takes no more coroutines; those alive are cancelled. */
   beginClose(): void {
-    this.#isClosed = true;
+    if (this.hasClosed) return;
+    this.hasClosed = true;
     this.cancelAll();
-    this.#waiters?.wakeAll();
+    this.waiting?.wakeAll();
+    if (this.size === 0 && this.parent?.ownBundle !== this) this.end();
   }
 
   /** @internal All are gone: aborts what it owns. */
   end(): void {
-    this.#isClosed = true;
-    if (this.#resources !== null) {
+    this.hasClosed = true;
+    if (this.resources !== null) {
       // Latest first, as scopes unwind; aborting takes a resource off the set.
-      for (const resource of [...this.#resources].reverse()) resource.abort();
-      this.#resources = null;
+      const resources = [...this.resources].reverse();
+      this.resources = null;
+      for (const resource of resources) resource.abort();
     }
-    this.parent?.bundles?.delete(this);
-    this.#waiters?.wakeAll();
+    // A failure that nobody has heard of stays for the parent's end.
+    if (this.failure === null) this.parent?.bundles?.delete(this);
   }
 
-  /** @internal */
+  /** @internal Who waits for it to be empty. */
   get waiters(): WaitQueue {
-    this.#waiters ??= new WaitQueue();
-    return this.#waiters;
+    this.waiting ??= new WaitQueue();
+    return this.waiting;
   }
 
-  #failed(error: unknown): void {
-    if (this.#onError !== null) {
-      this.#onError(error);
-      return;
+  /** @internal A coroutine of it has failed and nobody has joined it. */
+  failed(failure: Failure): void {
+    let uncaught = failure;
+    if (this.onError !== null) {
+      try {
+        this.onError(failure.error);
+        return;
+      } catch (error) {
+        uncaught = new Failure(error);
+      }
     }
-    this.#failure ??= { error };
     this.cancelAll();
-    if (this.parent?.ownBundle === this) this.parent.failFrom(error);
+    if (this.parent?.ownBundle === this) this.parent.failFrom(uncaught.error);
+    else this.failure ??= uncaught;
+  }
+
+  private emptied(): void {
+    const { waiting } = this;
+    if (waiting !== null && waiting.size > 0) {
+      // Everyone who waits now hears of a failure.
+      const failure = this.takeFailure();
+      for (let at = waiting.first; at !== null; at = at.nextInQueue) {
+        at.isHanded = true;
+        (at as BundleWait).failure = failure;
+        failure?.offer();
+      }
+      waiting.wakeAll();
+    }
+    if (this.hasClosed && this.parent?.ownBundle !== this) this.end();
+    this.parent?.childrenEnded();
   }
 }
 
+/** `wait`; and `close`, which cancels first. */
 class BundleWait extends Wait<void> {
   readonly bundle: Bundle;
-
-  constructor(bundle: Bundle, syscall: string, deadline?: number) {
-    super(syscall, deadline);
-    this.bundle = bundle;
-  }
-
-  override poll(): number {
-    if (this.bundle.size === 0) return READY;
-    return this.bundle.isClosed ? EBADF : PENDING;
-  }
-
-  override queue(): WaitQueue {
-    return this.bundle.waiters;
-  }
-
-  override take(): void {
-    const failure = this.bundle.takeFailure();
-    if (failure !== null) throw failure.error;
-  }
-}
-
-class BundleClose extends Wait<void> {
-  readonly bundle: Bundle;
+  readonly closes: boolean;
+  /** Whose call this is: a coroutine cannot close what it runs in. */
+  caller: Coroutine | null;
   hasBegun: boolean;
+  failure: Failure | null;
 
-  constructor(bundle: Bundle, deadline?: number) {
-    super("bundle.close", deadline);
+  constructor(bundle: Bundle, closes: boolean, deadline?: number) {
+    super(closes ? "bundle.close" : "bundle.wait", deadline);
     this.bundle = bundle;
+    this.closes = closes;
+    this.caller = null;
     this.hasBegun = false;
+    this.failure = null;
   }
 
   override reset(): void {
+    this.caller = current;
     this.hasBegun = false;
+    this.failure = null;
   }
 
   override get isUncancellable(): boolean {
-    return true;
+    return this.closes;
   }
 
   override poll(): number {
     const { bundle } = this;
+    if (this.isHanded) return READY;
     if (!this.hasBegun) {
-      if (bundle.isClosed) return EBADF;
-      if (isInside(bundle)) return EDEADLK;
+      if (this.closes && bundle.isClosed) return EBADF;
+      if (isInside(this.caller, bundle)) return EDEADLK;
       this.hasBegun = true;
-      bundle.beginClose();
+      if (this.closes) bundle.beginClose();
     }
-    return bundle.size === 0 ? READY : PENDING;
+    if (bundle.size > 0) return bundle.isClosed && !this.closes ? EBADF : PENDING;
+    this.failure = bundle.takeFailure();
+    this.failure?.offer();
+    this.isHanded = true;
+    return READY;
   }
 
   override queue(): WaitQueue {
@@ -277,39 +293,68 @@ class BundleClose extends Wait<void> {
   }
 
   override take(): void {
-    const failure = this.bundle.takeFailure();
-    this.bundle.end();
-    if (failure !== null) throw failure.error;
+    if (this.closes) this.bundle.end();
+    if (this.failure !== null) throw this.failure.take();
+  }
+
+  override withdrawn(): void {
+    if (this.isHanded && this.failure?.decline() === true) this.bundle.failed(this.failure);
   }
 
   override error(errno: number): Error {
     if (errno !== EDEADLK) return super.error(errno);
+    const does = this.closes ? "close" : "wait for";
     return new NetError("EDEADLK", this.syscall, {
-      message: "a coroutine cannot close a bundle that it runs in",
+      message: `a coroutine cannot ${does} a bundle that it runs in`,
     });
   }
 }
 
-/** True if the running coroutine is in `bundle`, at any depth. */
-function isInside(bundle: Bundle): boolean {
-  for (let at = current; at !== null; at = at.bundle.parent) {
+/** True if `coroutine` is in `bundle`, at any depth. */
+function isInside(coroutine: Coroutine | null, bundle: Bundle): boolean {
+  for (let at = coroutine; at !== null; at = at.bundle.parent) {
     if (at.bundle === bundle) return true;
   }
   return false;
+}
+
+/** Throws ECANCELED in a cancelled coroutine. */
+function* refuseIfCancelled(syscall: string): Operation<void> {
+  const caller = current;
+  if (caller?.isInterrupted === true) {
+    yield* {
+      [Symbol.iterator]: () => ({ next: () => refused(caller, syscall) }),
+    } as Operation<void>;
+  }
 }
 
 /**
  * Makes an empty bundle. It belongs to the calling coroutine, whose end closes it.
  *
  * @param options - `onError` takes errors instead of cancelling the siblings; `name` is for `tree`
+ * @returns the bundle
  * @throws NetError ECANCELED
+ * @example
+ * ```ts
+ * const workers = yield* bundle({ name: "workers" });
+ * for (const job of jobs) yield* workers.go(() => work(job));
+ * yield* workers.wait(now() + 10_000);
+ * ```
  */
 export function* bundle(options?: BundleOptions): Operation<Bundle> {
+  checkOptions(options);
   const owner = current;
   if (owner === null) return yield* bundleInTask(options);
-  if (owner.isInterrupted) throw new NetError("ECANCELED", "bundle");
+  yield* refuseIfCancelled("bundle");
   const made = new Bundle(owner.loop, owner, options?.onError ?? null, options?.name ?? "");
   owner.bundles ??= new Set();
   owner.bundles.add(made);
   return made;
+}
+
+function checkOptions(options: BundleOptions | undefined): void {
+  const onError = options?.onError;
+  if (onError !== undefined && typeof onError !== "function") {
+    throw new TypeError("bundle: onError must be a function");
+  }
 }

@@ -3,7 +3,7 @@
 // receive (rendezvous); with capacity so many values may wait in between.
 
 import { NetError } from "./net-error.ts";
-import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
+import { PENDING, READY, Wait, type WaitOwner, WaitQueue } from "./wait.ts";
 
 const EPIPE = -32;
 const EBADF = -9;
@@ -15,25 +15,28 @@ export class Channel<T> {
   readonly capacity: number;
   readonly senders: WaitQueue = new WaitQueue();
   readonly receivers: WaitQueue = new WaitQueue();
-  #values: (T | undefined)[];
-  #head: number;
-  #length: number;
-  #isDone: boolean;
-  #isClosed: boolean;
+  private values: (T | undefined)[];
+  private head: number;
+  private count: number;
+  /** Values that came back from receivers that went away, to be had first; null for none. */
+  private returned: T[] | null;
+  private isDone: boolean;
+  private isClosed: boolean;
 
   /** @internal Use `channel()`. */
   constructor(capacity: number) {
     this.capacity = capacity;
-    this.#values = [];
-    this.#head = 0;
-    this.#length = 0;
-    this.#isDone = false;
-    this.#isClosed = false;
+    this.values = [];
+    this.head = 0;
+    this.count = 0;
+    this.returned = null;
+    this.isDone = false;
+    this.isClosed = false;
   }
 
   /** Values that wait in the channel's own queue. */
   get length(): number {
-    return this.#length;
+    return this.count + (this.returned?.length ?? 0);
   }
 
   /**
@@ -65,19 +68,20 @@ export class Channel<T> {
    * @throws NetError EBADF (closed), EPIPE (done already)
    */
   done(): void {
-    if (this.#isClosed) throw new NetError("EBADF", "channel.done");
-    if (this.#isDone) throw new NetError("EPIPE", "channel.done");
-    this.#isDone = true;
+    if (this.isClosed) throw new NetError("EBADF", "channel.done");
+    if (this.isDone) throw new NetError("EPIPE", "channel.done");
+    this.isDone = true;
     // Receivers are waiting, so nothing is queued: they see the end now.
     this.receivers.wakeAll();
   }
 
   /** Ends the channel for both sides: who waits gets EBADF, values are dropped. Idempotent. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    this.#values = [];
-    this.#length = 0;
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.values = [];
+    this.count = 0;
+    this.returned = null;
     this.senders.wakeAll();
     this.receivers.wakeAll();
   }
@@ -85,18 +89,18 @@ export class Channel<T> {
   /** @internal One try to send. @returns as `Wait.poll` */
   pollSend(wait: SendWait<T>): number {
     if (wait.isHanded) return READY;
-    if (this.#isClosed) return EBADF;
+    if (this.isClosed) return EBADF;
     // A send that was blocked when `done` was called still gets through.
-    if (this.#isDone && !wait.wasBlocked) return EPIPE;
-    const receiver = this.receivers.first as RecvWait<T> | null;
+    if (this.isDone && !wait.wasBlocked) return EPIPE;
+    const receiver = firstFor(wait, this.receivers) as RecvWait<T> | null;
     if (receiver !== null) {
       receiver.value = wait.value;
       receiver.isHanded = true;
-      this.receivers.wakeOne();
+      this.receivers.wake(receiver);
       return READY;
     }
-    if (this.#length < this.capacity) {
-      this.#put(wait.value);
+    if (this.count < this.capacity) {
+      this.put(wait.value);
       return READY;
     }
     wait.wasBlocked = true;
@@ -106,35 +110,51 @@ export class Channel<T> {
   /** @internal One try to receive. @returns as `Wait.poll` */
   pollRecv(wait: RecvWait<T>): number {
     if (wait.isHanded) return READY;
-    if (this.#isClosed) return EBADF;
-    const sender = this.senders.first as SendWait<T> | null;
-    if (this.#length > 0) {
-      wait.value = this.#shift();
-      if (sender !== null) {
-        this.#put(sender.value);
-        sender.isHanded = true;
-        this.senders.wakeOne();
-      }
-    } else if (sender !== null) {
-      wait.value = sender.value;
-      sender.isHanded = true;
-      this.senders.wakeOne();
+    if (this.isClosed) return EBADF;
+    if (this.returned !== null) {
+      wait.value = this.returned.shift() as T;
+      if (this.returned.length === 0) this.returned = null;
+    } else if (this.count > 0) {
+      wait.value = this.shift();
+      const sender = firstFor(wait, this.senders) as SendWait<T> | null;
+      if (sender !== null) this.put(this.takeFrom(sender));
     } else {
-      return this.#isDone ? EPIPE : PENDING;
+      const sender = firstFor(wait, this.senders) as SendWait<T> | null;
+      if (sender === null) return this.isDone ? EPIPE : PENDING;
+      wait.value = this.takeFrom(sender);
     }
     wait.isHanded = true;
     return READY;
   }
 
-  #put(value: T): void {
-    this.#values[(this.#head + this.#length++) % this.capacity] = value;
+  /** @internal A receiver goes away with a value that it was handed: it is the next to be had. */
+  giveBack(value: T): void {
+    if (this.isClosed) return;
+    const receiver = this.receivers.first as RecvWait<T> | null;
+    if (receiver === null) {
+      this.returned = [value, ...(this.returned ?? [])];
+      return;
+    }
+    receiver.value = value;
+    receiver.isHanded = true;
+    this.receivers.wake(receiver);
   }
 
-  #shift(): T {
-    const value = this.#values[this.#head] as T;
-    this.#values[this.#head] = undefined;
-    this.#length--;
-    this.#head = this.#length === 0 ? 0 : (this.#head + 1) % this.capacity;
+  private takeFrom(sender: SendWait<T>): T {
+    sender.isHanded = true;
+    this.senders.wake(sender);
+    return sender.value;
+  }
+
+  private put(value: T): void {
+    this.values[(this.head + this.count++) % this.capacity] = value;
+  }
+
+  private shift(): T {
+    const value = this.values[this.head] as T;
+    this.values[this.head] = undefined;
+    this.count--;
+    this.head = this.count === 0 ? 0 : (this.head + 1) % this.capacity;
     return value;
   }
 }
@@ -142,20 +162,16 @@ export class Channel<T> {
 class SendWait<T> extends Wait<void> {
   readonly channel: Channel<T>;
   readonly value: T;
-  /** A receiver has taken the value. */
-  isHanded: boolean;
   wasBlocked: boolean;
 
   constructor(channel: Channel<T>, value: T, deadline?: number) {
     super("channel.send", deadline);
     this.channel = channel;
     this.value = value;
-    this.isHanded = false;
     this.wasBlocked = false;
   }
 
   override reset(): void {
-    this.isHanded = false;
     this.wasBlocked = false;
   }
 
@@ -173,19 +189,15 @@ class SendWait<T> extends Wait<void> {
 class RecvWait<T> extends Wait<T> {
   readonly channel: Channel<T>;
   value: T | undefined;
-  /** `value` is ours. */
-  isHanded: boolean;
 
   constructor(channel: Channel<T>, deadline?: number) {
     super("channel.recv", deadline);
     this.channel = channel;
     this.value = undefined;
-    this.isHanded = false;
   }
 
   override reset(): void {
     this.value = undefined;
-    this.isHanded = false;
   }
 
   override poll(): number {
@@ -201,6 +213,25 @@ class RecvWait<T> extends Wait<T> {
     this.value = undefined;
     return value as T;
   }
+
+  override withdrawn(): void {
+    if (this.isHanded) this.channel.giveBack(this.take());
+  }
+}
+
+/** @returns the first of `queue` that `wait` may meet: two clauses of one `choose` must not */
+function firstFor(wait: Wait<unknown>, queue: WaitQueue): Wait<unknown> | null {
+  let { first } = queue;
+  if (first === null || wait.owner === null) return first;
+  const own = rootOwner(wait);
+  while (first !== null && rootOwner(first) === own) first = first.nextInQueue;
+  return first;
+}
+
+function rootOwner(wait: Wait<unknown>): WaitOwner | null {
+  let { owner } = wait;
+  while (owner instanceof Wait) owner = owner.owner;
+  return owner;
 }
 
 /**

@@ -30,20 +30,17 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
   override reset(): void {
     this.chosen = -1;
     this.outcome = PENDING;
-    for (const clause of this.clauses) clause.reset();
-  }
-
-  override get wakeAtMs(): number {
-    let at = Number.POSITIVE_INFINITY;
+    let dueMs: number | null = null;
     for (const clause of this.clauses) {
-      at = Math.min(at, clause.wakeAtMs);
-      if (clause.deadlineMs >= 0) at = Math.min(at, clause.deadlineMs);
+      clause.restart();
+      clause.isStarted = true;
+      dueMs = earlier(earlier(dueMs, clause.dueMs), clause.givenMs);
     }
-    return at;
+    this.dueMs = dueMs;
   }
 
   override poll(nowMs: number): number {
-    if (this.chosen < 0) this.#pollClauses(nowMs);
+    if (this.chosen < 0) this.pollClauses(nowMs);
     return this.chosen < 0 ? PENDING : this.outcome;
   }
 
@@ -58,25 +55,37 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
 
   override unpark(): void {
     this.owner = null;
-    for (const clause of this.clauses) clause.unpark();
+    for (let i = 0; i < this.clauses.length; i++) {
+      const clause = this.clauses[i] as Wait<T>;
+      const wasWoken = clause.owner !== null && clause.inQueue === null && i !== this.chosen;
+      clause.unpark();
+      // It was told of something that it does not take: that is for the next in the queue.
+      if (wasWoken) clause.queue()?.wakeOne();
+    }
   }
 
   /** WaitOwner of the clauses. */
   wake(clause: Wait<unknown>): void {
     const { owner } = this;
-    if (this.chosen < 0 && (clause as { isHanded?: boolean }).isHanded === true) {
+    if (this.chosen < 0 && clause.isHanded) {
       // A value is ours now: no other clause may be handed one.
       this.chosen = this.clauses.indexOf(clause as Wait<T>);
       this.outcome = READY;
-      for (const other of this.clauses) other.unpark();
+      this.isHanded = true;
+      this.unpark();
+      this.owner = owner;
     }
     owner?.wake(this);
   }
 
   override take(): Choice<T> {
     const clause = this.clauses[this.chosen] as Wait<T>;
-    this.#withdrawOthers();
-    return { index: this.chosen, value: clause.take() };
+    for (const other of this.clauses) if (other !== clause) other.withdrawn(0);
+    try {
+      return { index: this.chosen, value: clause.take() };
+    } catch (error) {
+      throw withClause(error, this.chosen);
+    }
   }
 
   override withdrawn(errno: number): void {
@@ -89,31 +98,43 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
   override error(errno: number): Error {
     if (this.chosen < 0) return super.error(errno);
     const error = (this.clauses[this.chosen] as Wait<T>).error(errno);
-    return Object.assign(error, { clause: this.chosen });
+    return withClause(error, this.chosen) as Error;
   }
 
-  #pollClauses(nowMs: number): void {
-    // Out of the queues first: two clauses of one choose must not meet each other there.
-    for (const clause of this.clauses) clause.unpark();
+  private pollClauses(nowMs: number): void {
     for (let i = 0; i < this.clauses.length; i++) {
-      const clause = this.clauses[i] as Wait<T>;
-      let outcome = clause.poll(nowMs);
-      if (outcome === PENDING && clause.deadlineMs >= 0 && clause.deadlineMs <= nowMs) {
-        outcome = ETIMEDOUT;
-      }
+      const outcome = (this.clauses[i] as Wait<T>).poll(nowMs);
       if (outcome !== PENDING) {
-        this.chosen = i;
-        this.outcome = outcome;
+        this.choice(i, outcome);
+        return;
+      }
+    }
+    // Ready beats an expired deadline, also that of an earlier clause.
+    for (let i = 0; i < this.clauses.length; i++) {
+      const given = (this.clauses[i] as Wait<T>).givenMs;
+      if (given !== null && given >= 0 && given <= nowMs) {
+        this.choice(i, ETIMEDOUT);
         return;
       }
     }
   }
 
-  #withdrawOthers(): void {
-    for (let i = 0; i < this.clauses.length; i++) {
-      if (i !== this.chosen) (this.clauses[i] as Wait<T>).withdrawn(0);
-    }
+  private choice(index: number, outcome: number): void {
+    this.chosen = index;
+    this.outcome = outcome;
   }
+}
+
+/** @returns the earlier of two times, of which null and negative ones mean never */
+function earlier(one: number | null, other: number | null): number | null {
+  if (other === null || other < 0) return one;
+  return one === null || other < one ? other : one;
+}
+
+/** Notes in an error which clause it comes from. */
+function withClause(error: unknown, clause: number): unknown {
+  if (error instanceof Error && Object.isExtensible(error)) Object.assign(error, { clause });
+  return error;
 }
 
 type ValueOf<W> = W extends Wait<infer T> ? T : never;
@@ -139,9 +160,9 @@ export function choose<const C extends readonly Wait<unknown>[]>(
 ): Wait<{ [K in keyof C]: { index: number; value: ValueOf<C[K]> } }[number]> {
   if (!Array.isArray(clauses)) throw new TypeError("choose: clauses must be an array");
   for (const [i, clause] of clauses.entries()) {
-    if (!(clause instanceof Wait)) throw new TypeError(`choose: clause ${i} is not a wait`);
+    if (!(clause instanceof Wait)) throw new TypeError(`choose: clauses[${i}] is not a wait`);
     if (clauses.indexOf(clause) !== i) {
-      throw new NetError("EINVAL", "choose", { message: `clause ${i} is in the array twice` });
+      throw new NetError("EINVAL", "choose", { message: `clauses[${i}] is in the array twice` });
     }
   }
   return new ChooseWait(clauses, deadline) as never;

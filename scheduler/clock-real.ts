@@ -25,4 +25,9 @@ export class RealClock implements Clock {
     const timeout = setTimeout(turn, Math.min(Math.ceil(delayMs), MAX_DELAY_MS));
     return () => clearTimeout(timeout);
   }
+
+  keepAlive(): () => void {
+    const interval = setInterval(() => {}, MAX_DELAY_MS);
+    return () => clearInterval(interval);
+  }
 }

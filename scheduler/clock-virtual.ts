@@ -29,4 +29,9 @@ export class VirtualClock implements Clock {
     const timeout = setTimeout(turn, delayMs);
     return () => clearTimeout(timeout);
   }
+
+  keepAlive(): () => void {
+    const interval = setInterval(() => {}, 2 ** 31 - 1);
+    return () => clearInterval(interval);
+  }
 }

@@ -13,4 +13,6 @@ export interface Clock {
   soon(turn: () => void): void;
   /** Calls `turn` after `delayMs` of real time. @returns how to take that back */
   after(delayMs: number, turn: () => void): () => void;
+  /** Keeps the process alive while nothing is due. @returns how to take that back */
+  keepAlive(): () => void;
 }

@@ -6,11 +6,12 @@
 import type { Operation } from "effection";
 import { Bundle } from "./bundle.ts";
 import { setCurrent } from "./current.ts";
+import { Failure } from "./failure.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
 import { Routine } from "./routine.ts";
 import { Timer } from "./timer-wheel.ts";
-import { PENDING, type Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
+import { PENDING, READY, type Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
 
 /** An operation, or a function that makes one: what `go` and `run` take. */
 export type OperationLike<T> = Operation<T> | (() => Operation<T>);
@@ -31,6 +32,17 @@ const ETIMEDOUT = -110;
 export const NEXT = 0;
 export const THROW = 1;
 export const RETURN = 2;
+/** Not at all: whoever it waits for says how. */
+const NOT_YET = 3;
+/** With ECANCELED thrown by what it is parked on. */
+const CANCEL = 4;
+/** Its body is done and its children are gone: it ends. */
+const FINISH = 5;
+
+/** What `advance` returns when the body has not ended. */
+const WAITING: unique symbol = Symbol("waiting");
+/** Result of a coroutine that its cancellation has ended. */
+export const CANCELED: unique symbol = Symbol("canceled");
 
 /** A coroutine's way through life. */
 export const RUNNING = 0;
@@ -50,7 +62,7 @@ class WakeTimer extends Timer {
   }
 
   override fire(): void {
-    this.coroutine.makeReady();
+    this.coroutine.timeUp();
   }
 }
 
@@ -79,8 +91,8 @@ export class Coroutine implements WaitOwner {
   swallowed: number;
   /** It has swallowed too many: only `finally` blocks still run. */
   isForced: boolean;
-  /** Deadline of the innermost `withDeadline`, Infinity for none. */
-  deadlineMs: number;
+  /** Deadline of the innermost `withDeadline`, null for none. */
+  deadlineMs: number | null;
   /** Siblings in the bundle. */
   nextSibling: Coroutine | null;
   previousSibling: Coroutine | null;
@@ -96,14 +108,14 @@ export class Coroutine implements WaitOwner {
   routine: Routine | null;
   result: unknown;
   /** What it failed with, null if it did not. */
-  failure: { readonly error: unknown } | null;
+  failure: Failure | null;
 
   constructor(
     loop: Loop,
     bundle: Bundle,
     name: string,
     iterator: Iterator<unknown, unknown, unknown>,
-    deadlineMs: number,
+    deadlineMs: number | null,
   ) {
     this.loop = loop;
     this.bundle = bundle;
@@ -150,42 +162,96 @@ export class Coroutine implements WaitOwner {
 
   /** First step of a wait. @returns as `Wait.poll`; PENDING: it is parked on `wait` */
   begin(wait: Wait<unknown>): number {
-    if (this.isCancelled && this.shields === 0 && !wait.isUncancellable) {
-      if (++this.swallowed <= MAX_SWALLOWED_CANCELLATIONS) return ECANCELED;
-      this.isForced = true;
-      return PENDING;
-    }
-    const { loop } = this;
+    if (this.isCancelled && this.shields === 0 && !wait.isUncancellable) return this.refuse();
     if (--this.credits < 0) {
       // It has had its share: others run first, then this wait is polled.
-      this.park(wait, this.limitOf(wait));
+      this.wait = wait;
+      wait.owner = this;
       this.makeReady();
       return PENDING;
     }
-    const outcome = wait.poll(loop.nowMs);
+    const { nowMs } = this.loop;
+    const outcome = wait.poll(nowMs);
     if (outcome !== PENDING) return outcome;
-    const limitMs = this.limitOf(wait);
-    if (limitMs <= loop.nowMs) return ETIMEDOUT;
-    this.park(wait, limitMs);
+    if (wait.givenMs !== null || wait.dueMs !== null || this.deadlineMs !== null) {
+      if (this.limitOf(wait) <= nowMs) return ETIMEDOUT;
+      this.armTimer(wait);
+    }
+    this.wait = wait;
     wait.park(this);
+    return PENDING;
+  }
+
+  /**
+   * A cancelled coroutine asks for something.
+   *
+   * @returns -ECANCELED; or PENDING once it has swallowed too many: it is to be ended by force
+   */
+  refuse(): number {
+    if (++this.swallowed <= MAX_SWALLOWED_CANCELLATIONS) return ECANCELED;
+    if (!this.isForced) {
+      this.isForced = true;
+      this.loop.reportForcedEnd(this);
+    }
     return PENDING;
   }
 
   /** Runs it: called by the loop, which has just taken it from the ready list. */
   run(): void {
     const { wait } = this;
-    if (wait === null) {
-      const mode = this.resumeMode;
-      const value = this.resumeValue;
-      this.resumeMode = NEXT;
-      this.resumeValue = undefined;
-      this.step(mode, value);
+    if (wait !== null) {
+      let outcome = READY;
+      if (this.resumeMode === CANCEL) {
+        this.resumeMode = NEXT;
+        outcome = ECANCELED;
+      } else if (!wait.isHanded) {
+        outcome = this.pollAgain(wait);
+        if (outcome === PENDING) return;
+      }
+      this.unpark(wait);
+      this.step(NEXT, outcome);
       return;
     }
-    const outcome = this.pollAgain(wait);
-    if (outcome === PENDING) return;
-    this.unpark(wait);
-    this.step(NEXT, outcome);
+    const mode = this.resumeMode;
+    if (mode === NOT_YET) return;
+    if (mode === FINISH) {
+      this.finish();
+      return;
+    }
+    const value = this.resumeValue;
+    this.resumeMode = NEXT;
+    this.resumeValue = undefined;
+    this.step(mode, value);
+  }
+
+  /** An effect of Effection's that it waited for is done. */
+  resume(mode: number, value: unknown): void {
+    this.resumeMode = mode;
+    this.resumeValue = value;
+    this.makeReady();
+  }
+
+  /** The timer of its wait has fired. */
+  timeUp(): void {
+    if (this.wait !== null) this.makeReady();
+    else this.routine?.interrupt(new NetError("ETIMEDOUT", "effect"));
+  }
+
+  /** Bounds an effect of Effection's by the enclosing deadline. */
+  armDeadline(): void {
+    if (this.deadlineMs !== null) this.armAt(this.deadlineMs);
+  }
+
+  /** Takes that back. */
+  disarm(): void {
+    if (this.timer?.isArmed === true) this.loop.timers.cancel(this.timer);
+  }
+
+  /** When what it is parked on ends at the latest, ms; Infinity for never. */
+  get untilMs(): number {
+    const { wait } = this;
+    if (wait === null) return this.deadlineMs ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.limitOf(wait), wait.dueMs ?? Number.POSITIVE_INFINITY);
   }
 
   /** Asks it to end: its pending wait, and each later one, throws ECANCELED. Idempotent. */
@@ -197,13 +263,8 @@ export class Coroutine implements WaitOwner {
 
   /** Something it started without joining it has failed: it ends with that error. */
   failFrom(error: unknown): void {
-    if (this.failure === null) this.failure = { error };
+    this.failure ??= new Failure(error);
     this.cancel();
-  }
-
-  /** The error of a wait that its cancellation has ended. */
-  cancellation(): NetError {
-    return new NetError("ECANCELED", "effect");
   }
 
   /** The bundle for `go` and for what this coroutine opens. */
@@ -214,7 +275,10 @@ export class Coroutine implements WaitOwner {
 
   /** Called by a bundle of it that has become empty. */
   childrenEnded(): void {
-    if (this.phase === ENDING && !this.hasChildren()) this.finish();
+    if (this.phase !== ENDING || this.hasChildren()) return;
+    // By way of the loop, since a chain of ancestors may end one after the other.
+    this.resumeMode = FINISH;
+    this.makeReady();
   }
 
   /** A value set by it or by the nearest ancestor that has set one. */
@@ -230,8 +294,7 @@ export class Coroutine implements WaitOwner {
   unwind(): void {
     if (this.wait === null || this.isReady) return;
     this.withdraw(this.wait);
-    this.resumeMode = RETURN;
-    this.makeReady();
+    this.resume(RETURN, undefined);
   }
 
   private withdraw(wait: Wait<unknown>): void {
@@ -240,35 +303,32 @@ export class Coroutine implements WaitOwner {
   }
 
   private pollAgain(wait: Wait<unknown>): number {
-    const nowMs = this.loop.nowMs;
+    const { nowMs } = this.loop;
     const outcome = wait.poll(nowMs);
     if (outcome !== PENDING) return outcome;
     if (this.isCancelled && this.shields === 0 && !wait.isUncancellable) return ECANCELED;
-    if (wait.limitMs <= nowMs) return ETIMEDOUT;
+    if (this.limitOf(wait) <= nowMs) return ETIMEDOUT;
     this.armTimer(wait);
     wait.park(this);
     return PENDING;
   }
 
   private limitOf(wait: Wait<unknown>): number {
-    const given = wait.deadlineMs;
-    const enclosing = wait.isUncancellable ? Number.POSITIVE_INFINITY : this.deadlineMs;
-    // NaN (omitted) and negative (never) both fail this comparison.
-    return given >= 0 && given < enclosing ? given : enclosing;
-  }
-
-  private park(wait: Wait<unknown>, limitMs: number): void {
-    this.wait = wait;
-    wait.owner = this;
-    wait.limitMs = limitMs;
-    this.armTimer(wait);
+    const given = wait.givenMs;
+    const enclosing = this.deadlineMs;
+    if (given === null || given < 0) return enclosing ?? Number.POSITIVE_INFINITY;
+    return enclosing !== null && enclosing < given ? enclosing : given;
   }
 
   private armTimer(wait: Wait<unknown>): void {
-    const at = Math.min(wait.limitMs, wait.wakeAtMs);
-    if (at === Number.POSITIVE_INFINITY) return;
+    const limitMs = this.limitOf(wait);
+    const at = wait.dueMs !== null && wait.dueMs < limitMs ? wait.dueMs : limitMs;
+    if (at !== Number.POSITIVE_INFINITY) this.armAt(at);
+  }
+
+  private armAt(atMs: number): void {
     this.timer ??= new WakeTimer(this);
-    this.loop.timers.arm(this.timer, at);
+    this.loop.timers.arm(this.timer, atMs);
   }
 
   private unpark(wait: Wait<unknown>): void {
@@ -279,87 +339,104 @@ export class Coroutine implements WaitOwner {
 
   /** Cancellation reaches what it waits for now. */
   private interrupt(): void {
+    // What stands in the ready list has been handed something: that still arrives.
     if (this.isReady || this.shields > 0) return;
-    if (this.wait !== null) {
-      if (!this.wait.isUncancellable) this.makeReady();
-    } else {
-      this.routine?.interrupt(this.cancellation());
+    const { wait } = this;
+    if (wait === null) {
+      this.routine?.interrupt(new NetError("ECANCELED", "effect"));
+    } else if (!wait.isUncancellable) {
+      // Out of the queue at once, so that nobody hands anything to it any more.
+      wait.unpark();
+      this.resumeMode = CANCEL;
+      this.makeReady();
     }
   }
 
-  /** Resumes the generator, and goes on until it waits or ends. */
+  /** Resumes the generator; it waits or ends. */
   private step(mode: number, value: unknown): void {
-    const previous = setCurrent(this);
+    setCurrent(this);
     this.credits = READY_OPERATIONS_BUDGET;
+    let result: unknown;
+    let failure: Failure | null = null;
     try {
-      let forced = 0;
-      for (;;) {
-        const { iterator } = this;
-        let step: IteratorResult<unknown, unknown>;
-        if (mode === NEXT) step = iterator.next(value);
-        else if (mode === THROW) step = this.throwInto(iterator, value);
-        else step = iterator.return?.(value) ?? { done: true, value };
-        if (step.done === true) {
-          this.bodyEnded(step.value, null);
-          return;
-        }
-        const effect = step.value;
-        const { wait } = this;
-        if (effect === wait && wait !== null) {
-          if (this.routine?.mustUnwind !== true) return;
-          this.withdraw(wait);
-          this.routine.data.unwinding = false;
-          mode = RETURN;
-          value = undefined;
-        } else if (this.isForced) {
-          if (forced++ === 0) this.loop.reportForcedEnd(this);
-          if (forced > MAX_FORCED_RETURNS) {
-            this.bodyEnded(undefined, { error: new NetError("ECANCELED", "go") });
-            return;
-          }
-          mode = RETURN;
-          value = undefined;
-        } else {
-          this.routine ??= new Routine(this);
-          const { routine } = this;
-          if (!routine.perform(effect)) return;
-          mode = routine.mode;
-          value = routine.value;
-        }
-      }
+      result = this.advance(mode, value);
     } catch (error) {
-      this.bodyEnded(undefined, { error });
-    } finally {
-      setCurrent(previous);
+      failure = new Failure(error);
+    }
+    setCurrent(null);
+    if (result !== WAITING) this.bodyEnded(result, failure);
+  }
+
+  /** Steps the generator until it waits. @returns WAITING, or what it has returned */
+  private advance(mode: number, value: unknown): unknown {
+    let step = mode === NEXT ? this.iterator.next(value) : this.stepAbruptly(mode, value);
+    for (;;) {
+      if (step.done === true) return step.value;
+      const { wait } = this;
+      if (wait !== null && step.value === wait) {
+        if (this.routine === null || !this.routine.mustUnwind) return WAITING;
+        this.withdraw(wait);
+        step = this.stepAbruptly(RETURN, undefined);
+      } else {
+        if (!this.perform(step.value)) return WAITING;
+        step = this.stepAbruptly(this.resumeMode, this.resumeValue);
+      }
     }
   }
 
-  private throwInto(
-    iterator: Iterator<unknown, unknown, unknown>,
-    error: unknown,
-  ): IteratorResult<unknown, unknown> {
-    if (iterator.throw === undefined) throw error;
-    return iterator.throw(error);
+  /** The body yielded what is not a wait of ours. @returns false: it waits */
+  private perform(effect: unknown): boolean {
+    if (this.isForced && this.shields === 0) {
+      const limit = MAX_SWALLOWED_CANCELLATIONS + MAX_FORCED_RETURNS;
+      if (++this.swallowed > limit) throw new NetError("ECANCELED", "go");
+      this.resumeMode = RETURN;
+      return true;
+    }
+    this.routine ??= new Routine(this);
+    const { routine } = this;
+    this.resumeMode = NOT_YET;
+    if (!routine.perform(effect)) return false;
+    this.resumeMode = routine.mode;
+    this.resumeValue = routine.value;
+    if (--this.credits >= 0) return true;
+    this.makeReady();
+    return false;
   }
 
-  private bodyEnded(result: unknown, failure: { error: unknown } | null): void {
+  private stepAbruptly(mode: number, value: unknown): IteratorResult<unknown, unknown> {
+    const { iterator } = this;
+    this.resumeMode = NEXT;
+    this.resumeValue = undefined;
+    if (mode === NEXT) return iterator.next(value);
+    if (this.routine !== null) this.routine.data.unwinding = false;
+    if (mode === RETURN) return iterator.return?.(value) ?? { done: true, value };
+    if (iterator.throw === undefined) throw value;
+    return iterator.throw(value);
+  }
+
+  private bodyEnded(result: unknown, failure: Failure | null): void {
     if (this.phase === DESTROYING) {
       // What ended is the destruction of its Effection scope.
-      if (failure !== null && this.failure === null) this.failure = failure;
+      this.failure ??= failure;
       this.settle();
       return;
     }
     this.phase = ENDING;
     this.result = result;
-    if (failure !== null && this.failure === null && !isOwnCancellation(this, failure.error)) {
-      this.failure = failure;
+    if (failure !== null) {
+      if (!isOwnCancellation(this, failure.error)) this.failure ??= failure;
+      else if (this.failure === null) this.result = CANCELED;
     }
-    if (this.hasChildren()) {
-      this.ownBundle?.cancelAll();
-      if (this.bundles !== null) for (const bundle of this.bundles) bundle.cancelAll();
-    } else {
-      this.finish();
+    if (this.ownBundle !== null || this.bundles !== null) {
+      this.ownBundle?.beginClose();
+      if (this.bundles !== null) for (const bundle of [...this.bundles]) bundle.beginClose();
+      // Bundles without coroutines have closed; the last of the others calls `childrenEnded`.
+      if (this.hasChildren()) {
+        this.resumeMode = NOT_YET;
+        return;
+      }
     }
+    this.finish();
   }
 
   private hasChildren(): boolean {
@@ -372,18 +449,19 @@ export class Coroutine implements WaitOwner {
 
   /** Children are gone. */
   private finish(): void {
+    this.resumeMode = NEXT;
     if (this.bundles !== null) {
       for (const bundle of [...this.bundles]) {
-        const failure = bundle.takeFailure();
-        if (failure !== null && this.failure === null) this.failure = failure;
+        this.failure ??= bundle.takeFailure();
         bundle.end();
       }
     }
     this.ownBundle?.end();
     if (this.routine?.hasScope === true) {
-      this.iterator = this.routine.destroyScope();
       this.phase = DESTROYING;
       this.shields++;
+      this.deadlineMs = null;
+      this.iterator = this.routine.destroyScope();
       this.makeReady();
       return;
     }
@@ -392,10 +470,15 @@ export class Coroutine implements WaitOwner {
 
   private settle(): void {
     this.phase = ENDED;
-    this.wait = null;
-    if (this.timer?.isArmed === true) this.loop.timers.cancel(this.timer);
-    const hasJoiner = this.joiners !== null && this.joiners.size > 0;
-    this.joiners?.wakeAll();
+    const { failure, joiners } = this;
+    const hasJoiner = joiners !== null && joiners.size > 0;
+    if (hasJoiner) {
+      for (let at = joiners.first; at !== null; at = at.nextInQueue) {
+        at.isHanded = true;
+        failure?.offer();
+      }
+      joiners.wakeAll();
+    }
     this.bundle.childEnded(this, hasJoiner);
   }
 }

@@ -2,6 +2,7 @@
 // Who is running: the coroutine whose code executes right now, and the loop that `now()` asks.
 // The only mutable module state of the scheduler; a worker thread has its own copy.
 
+import type { Result } from "effection";
 import type { Coroutine } from "./coroutine.ts";
 import type { Loop } from "./loop.ts";
 import type { Wait } from "./wait.ts";
@@ -38,4 +39,20 @@ export function setLoop(next: Loop | null): Loop | null {
 /** Begins a wait of `coroutine`. @returns as `Wait.poll`; PENDING: it is parked */
 export function begin(coroutine: Coroutine, wait: Wait<unknown>): number {
   return coroutine.begin(wait);
+}
+
+type EnterTask = (
+  wait: Wait<unknown>,
+  resolve: (result: Result<number>) => void,
+  routine: unknown,
+) => (didExit: (result: Result<void>) => void) => void;
+
+/** Begins a wait of a plain Effection task. Set by foreign.ts, which wait.ts cannot import. */
+export let enterTask: EnterTask = () => {
+  throw new Error("the scheduler is not loaded");
+};
+
+/** Says how to begin a wait of a plain Effection task. */
+export function setEnterTask(enter: EnterTask): void {
+  enterTask = enter;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Deadlines and shields around whole operations.
 
-import type { Operation } from "effection";
-import type { OperationLike } from "./coroutine.ts";
+import type { Operation, Task } from "effection";
+import type { Coroutine, OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
 import { withDeadlineInTask } from "./foreign-scope.ts";
-import { toOperation } from "./operation.ts";
+import { isNetError } from "./net-error.ts";
+import { checkOperation, toOperation } from "./operation.ts";
 import { checkTime } from "./wait.ts";
 
 /**
@@ -26,14 +27,26 @@ import { checkTime } from "./wait.ts";
  */
 export function* withDeadline<T>(deadline: number, op: OperationLike<T>): Operation<T> {
   checkTime("withDeadline", deadline);
+  checkOperation("withDeadline", op);
   const coroutine = current;
   if (coroutine === null) return yield* withDeadlineInTask(deadline, op);
   const before = coroutine.deadlineMs;
-  if (deadline >= 0 && deadline < before) coroutine.deadlineMs = deadline;
+  if (deadline >= 0 && (before === null || deadline < before)) coroutine.deadlineMs = deadline;
+  const tasksBefore = coroutine.routine === null ? [] : [...coroutine.routine.tasks];
   try {
     return yield* toOperation(op);
+  } catch (error) {
+    // An operation of Effection that a deadline has cut short (`race`) leaves its tasks behind.
+    if (isNetError(error, "ETIMEDOUT")) yield* haltOthers(coroutine, tasksBefore);
+    throw error;
   } finally {
     coroutine.deadlineMs = before;
+  }
+}
+
+function* haltOthers(coroutine: Coroutine, kept: readonly Task<unknown>[]): Operation<void> {
+  for (const task of coroutine.routine?.tasks ?? []) {
+    if (!kept.includes(task)) yield* shield(-1, () => task.halt());
   }
 }
 
@@ -56,11 +69,12 @@ export function* withDeadline<T>(deadline: number, op: OperationLike<T>): Operat
  */
 export function* shield<T>(deadline: number, op: OperationLike<T>): Operation<T> {
   checkTime("shield", deadline);
+  checkOperation("shield", op);
   const coroutine = current;
   // Effection runs `finally` blocks of a halted task to their end by itself.
   if (coroutine === null) return yield* withDeadlineInTask(deadline, op);
   const before = coroutine.deadlineMs;
-  coroutine.deadlineMs = deadline >= 0 ? deadline : Number.POSITIVE_INFINITY;
+  coroutine.deadlineMs = deadline >= 0 ? deadline : null;
   coroutine.shields++;
   try {
     return yield* toOperation(op);

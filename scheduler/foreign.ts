@@ -3,7 +3,7 @@
 // coroutine, and its outcome goes to Effection's resolver. Halting the task withdraws it.
 
 import type { Result, Scope } from "effection";
-import { loop as runningLoop, setAncestor } from "./current.ts";
+import { loop as runningLoop, setAncestor, setEnterTask } from "./current.ts";
 import { defaultLoop, type Loop } from "./loop.ts";
 import { COROUTINE_CONTEXT } from "./routine.ts";
 import { Timer } from "./timer-wheel.ts";
@@ -35,65 +35,68 @@ class ForeignTimer extends Timer {
 export class ForeignTask implements WaitOwner {
   readonly loop: Loop;
   readonly wait: Wait<unknown>;
-  readonly #resolve: (result: Result<number>) => void;
-  readonly #timer: Timer;
-  readonly #limitMs: number;
-  #isReady = false;
-  #isSettled = false;
+  private readonly resolve: (result: Result<number>) => void;
+  private readonly timer: Timer;
+  private readonly limitMs: number;
+  private isReady = false;
+  private isSettled = false;
 
   constructor(loop: Loop, wait: Wait<unknown>, resolve: (result: Result<number>) => void) {
     this.loop = loop;
     this.wait = wait;
-    this.#resolve = resolve;
-    this.#timer = new ForeignTimer(this);
-    this.#limitMs = wait.deadlineMs >= 0 ? wait.deadlineMs : Number.POSITIVE_INFINITY;
-    wait.limitMs = this.#limitMs;
+    this.resolve = resolve;
+    this.timer = new ForeignTimer(this);
+    this.limitMs = wait.deadlineMs >= 0 ? wait.deadlineMs : Number.POSITIVE_INFINITY;
     loop.foreignTasks.add(this);
   }
 
   /** Polls; settles or parks. */
   run(): void {
-    this.#isReady = false;
-    if (this.#isSettled) return;
+    this.isReady = false;
+    if (this.isSettled) return;
     const { wait, loop } = this;
     const nowMs = loop.now();
     let outcome = wait.poll(nowMs);
-    if (outcome === PENDING && this.#limitMs <= nowMs) outcome = ETIMEDOUT;
+    if (outcome === PENDING && this.limitMs <= nowMs) outcome = ETIMEDOUT;
     if (outcome !== PENDING) {
-      this.#leave();
-      this.#resolve({ ok: true, value: outcome });
+      this.leave();
+      this.resolve({ ok: true, value: outcome });
       return;
     }
-    const at = Math.min(this.#limitMs, wait.wakeAtMs);
-    if (at !== Number.POSITIVE_INFINITY) loop.timers.arm(this.#timer, at);
+    const at = Math.min(this.limitMs, wait.dueMs ?? Number.POSITIVE_INFINITY);
+    if (at !== Number.POSITIVE_INFINITY) loop.timers.arm(this.timer, at);
     wait.park(this);
     loop.kick();
   }
 
   /** WaitOwner: marks. */
   wake(): void {
-    if (this.#isReady || this.#isSettled) return;
-    this.#isReady = true;
+    if (this.isReady || this.isSettled) return;
+    this.isReady = true;
     this.loop.enqueueForeign(this);
   }
 
   /** The task was halted, or goes on. */
   withdraw(): void {
-    if (this.#isSettled) return;
-    this.#leave();
-    this.wait.withdrawn(ECANCELED);
+    if (this.isSettled) return;
+    const { wait } = this;
+    // Told of something that it will not take: that is for the next in the queue.
+    const wasWoken = this.isReady && wait.inQueue === null && !wait.isHanded;
+    this.leave();
+    wait.withdrawn(ECANCELED);
+    if (wasWoken) wait.queue()?.wakeOne();
   }
 
-  #leave(): void {
-    this.#isSettled = true;
+  private leave(): void {
+    this.isSettled = true;
     this.loop.foreignTasks.delete(this);
-    this.loop.timers.cancel(this.#timer);
+    this.loop.timers.cancel(this.timer);
     this.wait.unpark();
   }
 }
 
 /** `Wait.enter`: what Effection calls when a plain task yields a Wait. */
-export function enterForeign(
+function enterForeign(
   wait: Wait<unknown>,
   resolve: (result: Result<number>) => void,
   routine: unknown,
@@ -111,3 +114,5 @@ export function enterForeign(
     didExit({ ok: true, value: undefined });
   };
 }
+
+setEnterTask(enterForeign);

@@ -1,31 +1,30 @@
 // SPDX-License-Identifier: MIT
 // What `go` returns: the way to wait for a coroutine and to get its result.
 
-import type { Operation } from "effection";
+import type { Effect, Operation } from "effection";
 import type { GoOptions } from "./bundle.ts";
-import { type Coroutine, ENDED, type OperationLike } from "./coroutine.ts";
+import { CANCELED, type Coroutine, ENDED, type OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
 import { goInTask } from "./foreign-scope.ts";
 import { NetError } from "./net-error.ts";
+import { checkOperation, refused } from "./operation.ts";
 import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
+
+const EDEADLK = -35;
 
 /** A coroutine seen from outside. */
 export class Handle<T> {
-  readonly #coroutine: Coroutine;
+  /** @internal The coroutine behind it. */
+  readonly coroutine: Coroutine;
 
   /** @internal Handles come from `go`. */
   constructor(coroutine: Coroutine) {
-    this.#coroutine = coroutine;
+    this.coroutine = coroutine;
   }
 
   /** True once it has ended in any way. */
   get isEnded(): boolean {
-    return this.#coroutine.phase === ENDED;
-  }
-
-  /** @internal The coroutine behind it. */
-  get coroutine(): Coroutine {
-    return this.#coroutine;
+    return this.coroutine.phase === ENDED;
   }
 
   /**
@@ -37,24 +36,31 @@ export class Handle<T> {
    *   coroutine threw
    */
   join(deadline?: number): Wait<T> {
-    return new JoinWait<T>(this.#coroutine, deadline);
+    return new JoinWait<T>(this.coroutine, deadline);
   }
 
   /** Asks it to end: its waits throw ECANCELED. Never waits; idempotent. */
   cancel(): void {
-    this.#coroutine.cancel();
+    this.coroutine.cancel();
   }
 }
 
 class JoinWait<T> extends Wait<T> {
   readonly coroutine: Coroutine;
+  isOwn: boolean;
 
   constructor(coroutine: Coroutine, deadline?: number) {
     super("join", deadline);
     this.coroutine = coroutine;
+    this.isOwn = false;
+  }
+
+  override reset(): void {
+    this.isOwn = current === this.coroutine;
   }
 
   override poll(): number {
+    if (this.isOwn) return EDEADLK;
     return this.coroutine.phase === ENDED ? READY : PENDING;
   }
 
@@ -64,12 +70,48 @@ class JoinWait<T> extends Wait<T> {
   }
 
   override take(): T {
-    const { failure, result, isCancelled } = this.coroutine;
-    if (failure !== null) throw failure.error;
-    if (isCancelled && result === undefined) {
+    const { failure, result } = this.coroutine;
+    if (failure !== null) throw failure.take();
+    if (result === CANCELED) {
       throw new NetError("ECANCELED", "join", { message: "the joined coroutine was cancelled" });
     }
     return result as T;
+  }
+
+  override withdrawn(): void {
+    const { coroutine, isHanded } = this;
+    // The error was ours alone: if nobody else throws it, it goes the way of an unjoined one.
+    if (isHanded && coroutine.failure?.decline() === true) {
+      coroutine.bundle.failed(coroutine.failure);
+    }
+  }
+
+  override error(errno: number): Error {
+    if (errno !== EDEADLK) return super.error(errno);
+    return new NetError("EDEADLK", "join", { message: "a coroutine cannot join itself" });
+  }
+}
+
+/** `go`: an object and no generator, which would cost as much as the coroutine it starts. */
+class GoOperation<T> implements Operation<Handle<T>> {
+  readonly op: OperationLike<T>;
+  readonly name: string;
+
+  constructor(op: OperationLike<T>, name: string) {
+    this.op = op;
+    this.name = name;
+  }
+
+  [Symbol.iterator](): Iterator<Effect<unknown>, Handle<T>, unknown> {
+    if (current === null) return goInTask(this.op, { name: this.name })[Symbol.iterator]();
+    return this as unknown as Iterator<Effect<unknown>, Handle<T>, unknown>;
+  }
+
+  next(): IteratorResult<unknown, Handle<T>> {
+    const spawner = current as Coroutine;
+    if (spawner.isInterrupted) return refused(spawner, "go");
+    const value = new Handle<T>(spawner.bundleForOwn().start(this.op, this.name));
+    return { done: true, value };
   }
 }
 
@@ -79,7 +121,9 @@ class JoinWait<T> extends Wait<T> {
  *
  * @param op - an operation or a generator function
  * @param options - a name for `loop.tree()`
+ * @returns a handle to join or cancel it
  * @throws NetError ECANCELED
+ * @throws TypeError if `op` is no operation
  * @example
  * ```ts
  * const worker = yield* go(function* () {
@@ -89,9 +133,7 @@ class JoinWait<T> extends Wait<T> {
  * const answer = yield* worker.join(now() + 1_000);
  * ```
  */
-export function* go<T>(op: OperationLike<T>, options?: GoOptions): Operation<Handle<T>> {
-  const spawner = current;
-  if (spawner === null) return yield* goInTask(op, options);
-  if (spawner.isInterrupted) throw new NetError("ECANCELED", "go");
-  return new Handle<T>(spawner.bundleForOwn().start(op, options?.name ?? ""));
+export function go<T>(op: OperationLike<T>, options?: GoOptions): Operation<Handle<T>> {
+  checkOperation("go", op);
+  return new GoOperation<T>(op, options?.name ?? "");
 }

@@ -3,6 +3,7 @@
 // coroutines up to a budget, flush. Between rounds it decides to go on, to let Node run, to sleep
 // until something happens, or (virtual clock) to jump to the next timer.
 
+import type { Scope } from "effection";
 import type { Bundle } from "./bundle.ts";
 import type { Clock } from "./clock.ts";
 import { RealClock } from "./clock-real.ts";
@@ -10,6 +11,8 @@ import type { Coroutine } from "./coroutine.ts";
 import { setLoop } from "./current.ts";
 import type { ForeignTask } from "./foreign.ts";
 import { NetError } from "./net-error.ts";
+import { OUTSIDE, Reducer, UNKNOWN } from "./reducer.ts";
+import { createLoopScope } from "./routine.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 import { treeOf } from "./tree.ts";
 
@@ -80,135 +83,175 @@ export class Loop {
   readonly timers: TimerWheel;
   /** Time of the current round, ms. */
   nowMs: number;
-  /** Coroutines that wait for an effect which is not ours. */
-  foreignPending: number;
+  /** Steps the plain Effection tasks below the coroutines. */
+  readonly reducer: Reducer;
   /** Waits of ours in plain Effection tasks. */
   readonly foreignTasks: Set<ForeignTask>;
   /** The bundle of the root coroutine, null for the default loop. */
   root: Bundle | null;
   /** Told when the root coroutine has ended. */
   onRootEnded: (() => void) | null;
-  /** Told when nothing can ever happen again. */
-  onDeadlock: ((error: Error) => void) | null;
-  readonly #busyPoll: BusyPoll;
-  readonly #spinMs: number;
-  readonly #pollers: Poller[];
-  #foreignReady: ForeignTask[];
-  #readyHead: Coroutine | null;
-  #readyTail: Coroutine | null;
-  #isInRound: boolean;
-  #isScheduled: boolean;
-  #isEnded: boolean;
-  #stopSleeping: (() => void) | null;
-  #lastWorkMs: number;
-  #foreignTurns: number;
-  #alive: number;
-  #counts: { rounds: number; switches: number; started: number; fired: number; sleeps: number };
-  #forcedEnds: number;
-  readonly #turn: () => void;
+  /** Told when it cannot go on: the first time the root coroutine can still be cancelled. */
+  onFatal: ((error: unknown, isFirst: boolean) => void) | null;
+  /** Effects that are not ours and have begun, by origin. */
+  private readonly effects: [number, number, number];
+  private scope: (Scope & AsyncDisposable) | null;
+  private fatalErrors: number;
+  /** Something was asked for during this round. */
+  private isKicked: boolean;
+  /** The root coroutine has ended: the loop ends with this round. */
+  private isOver: boolean;
+  private readonly busyPoll: BusyPoll;
+  private readonly spinMs: number;
+  private readonly pollers: Poller[];
+  private foreignReady: ForeignTask[];
+  private readyHead: Coroutine | null;
+  private readyTail: Coroutine | null;
+  private isInRound: boolean;
+  private isScheduled: boolean;
+  private isEnded: boolean;
+  private stopSleeping: (() => void) | null;
+  private lastWorkMs: number;
+  private foreignTurns: number;
+  private aliveCount: number;
+  private counts: {
+    rounds: number;
+    switches: number;
+    started: number;
+    fired: number;
+    sleeps: number;
+  };
+  private forcedEnds: number;
+  private readonly turn: () => void;
 
   constructor(options: LoopOptions = {}) {
     this.clock = options.clock ?? new RealClock();
-    this.#busyPoll = options.busyPoll ?? "adaptive";
-    this.#spinMs = (options.spinUs ?? 200) / 1_000;
+    this.busyPoll = options.busyPoll ?? "adaptive";
+    this.spinMs = (options.spinUs ?? 200) / 1_000;
     this.nowMs = this.clock.read();
     this.timers = new TimerWheel(this.nowMs);
-    this.foreignPending = 0;
+    this.reducer = new Reducer(this);
+    this.effects = [0, 0, 0];
+    this.scope = null;
+    this.fatalErrors = 0;
+    this.isKicked = false;
+    this.isOver = false;
     this.foreignTasks = new Set();
     this.root = null;
     this.onRootEnded = null;
-    this.onDeadlock = null;
-    this.#pollers = [];
-    this.#foreignReady = [];
-    this.#readyHead = null;
-    this.#readyTail = null;
-    this.#isInRound = false;
-    this.#isScheduled = false;
-    this.#isEnded = false;
-    this.#stopSleeping = null;
-    this.#lastWorkMs = this.nowMs;
-    this.#foreignTurns = 0;
-    this.#alive = 0;
-    this.#counts = { rounds: 0, switches: 0, started: 0, fired: 0, sleeps: 0 };
-    this.#forcedEnds = 0;
-    this.#turn = () => this.#runTurn();
+    this.onFatal = null;
+    this.pollers = [];
+    this.foreignReady = [];
+    this.readyHead = null;
+    this.readyTail = null;
+    this.isInRound = false;
+    this.isScheduled = false;
+    this.isEnded = false;
+    this.stopSleeping = null;
+    this.lastWorkMs = this.nowMs;
+    this.foreignTurns = 0;
+    this.aliveCount = 0;
+    this.counts = { rounds: 0, switches: 0, started: 0, fired: 0, sleeps: 0 };
+    this.forcedEnds = 0;
+    this.turn = () => this.runTurn();
   }
 
   /** The time: of the round while one runs, else of the clock. */
   now(): number {
-    if (!this.#isInRound) this.nowMs = this.clock.read();
+    if (!this.isInRound) this.nowMs = this.clock.read();
     return this.nowMs;
   }
 
   /** Adds a device to poll. */
   addPoller(poller: Poller): void {
-    this.#pollers.push(poller);
+    this.pollers.push(poller);
     this.kick();
   }
 
   /** Takes a device off. Idempotent. */
   removePoller(poller: Poller): void {
-    const at = this.#pollers.indexOf(poller);
+    const at = this.pollers.indexOf(poller);
     if (at < 0) return;
-    this.#pollers.splice(at, 1);
+    this.pollers.splice(at, 1);
     poller.disarmWake();
   }
 
   /** Makes sure that a round follows: something was marked ready from outside a round. */
   kick(): void {
-    if (this.#isInRound || this.#isScheduled || this.#isEnded) return;
-    this.#wakeUp();
-    this.#isScheduled = true;
-    this.clock.soon(this.#turn);
+    this.isKicked = true;
+    if (this.isInRound || this.isScheduled || this.isEnded) return;
+    this.wakeUp();
+    this.isScheduled = true;
+    this.clock.soon(this.turn);
   }
 
   /** Puts a coroutine at the end of the ready list. */
   enqueue(coroutine: Coroutine): void {
     coroutine.isReady = true;
     coroutine.nextReady = null;
-    if (this.#readyTail === null) {
-      this.#readyHead = coroutine;
-      this.#readyTail = coroutine;
+    if (this.readyTail === null) {
+      this.readyHead = coroutine;
+      this.readyTail = coroutine;
       this.kick();
     } else {
-      this.#readyTail.nextReady = coroutine;
-      this.#readyTail = coroutine;
+      this.readyTail.nextReady = coroutine;
+      this.readyTail = coroutine;
     }
   }
 
   /** The same for a wait of a plain Effection task. */
   enqueueForeign(task: ForeignTask): void {
-    this.#foreignReady.push(task);
+    this.foreignReady.push(task);
     this.kick();
   }
 
   /** A coroutine begins. */
   started(coroutine: Coroutine): void {
-    this.#alive++;
-    this.#counts.started++;
+    this.aliveCount++;
+    this.counts.started++;
     this.enqueue(coroutine);
   }
 
   /** A coroutine has ended. */
   ended(coroutine: Coroutine): void {
-    this.#alive--;
-    if (coroutine.bundle === this.root) this.onRootEnded?.();
+    this.aliveCount--;
+    if (coroutine.bundle === this.root && this.root.size === 0) this.isOver = true;
   }
 
   /** A coroutine has swallowed its cancellation too often. */
   reportForcedEnd(coroutine: Coroutine): void {
-    this.#forcedEnds++;
+    this.forcedEnds++;
     process.stderr.write(
       `caraway: coroutine "${coroutine.name || "(unnamed)"}" kept swallowing ECANCELED and is ` +
         "ended by force\n",
     );
   }
 
+  /** An effect that is not ours has begun. */
+  effectBegins(origin: number): void {
+    this.effects[origin as 0] += 1;
+  }
+
+  /** It has ended, and whoever waited for it goes on. */
+  effectEnds(origin: number): void {
+    this.effects[origin as 0] -= 1;
+    this.kick();
+  }
+
+  /** The scope from which all Effection scopes of this loop descend. */
+  effectionScope(): Scope {
+    this.scope ??= createLoopScope(this) as Scope & AsyncDisposable;
+    return this.scope;
+  }
+
   /** Ends the loop; nothing of it runs any more. */
   end(): void {
-    this.#isEnded = true;
-    this.#wakeUp();
-    for (const poller of [...this.#pollers]) this.removePoller(poller);
+    this.isEnded = true;
+    this.wakeUp();
+    for (const poller of [...this.pollers]) this.removePoller(poller);
+    // Nothing is left in it, so this only takes it off Effection's global scope.
+    void this.scope?.[Symbol.asyncDispose]();
+    this.scope = null;
   }
 
   /** The tree of bundles and coroutines: what each waits for and until when. */
@@ -218,169 +261,189 @@ export class Loop {
 
   /** Counters since the loop began. */
   statistics(): LoopStatistics {
-    const { rounds, switches, started, fired, sleeps } = this.#counts;
+    const { rounds, switches, started, fired, sleeps } = this.counts;
     return {
       rounds,
       switches,
       started,
-      alive: this.#alive,
+      alive: this.aliveCount,
       timers: this.timers.size,
       timersFired: fired,
       sleeps,
-      forcedEnds: this.#forcedEnds,
+      forcedEnds: this.forcedEnds,
     };
   }
 
   /** What is still there. */
   leftovers(): LoopLeftovers {
     return {
-      coroutines: this.#alive,
+      coroutines: this.aliveCount,
       timers: this.timers.size,
-      pollers: this.#pollers.length,
+      pollers: this.pollers.length,
       foreignTasks: this.foreignTasks.size,
     };
   }
 
   /** One round. @returns how much was done */
-  #round(): number {
+  private round(): number {
     const nowMs = this.clock.read();
     this.nowMs = nowMs;
-    const counts = this.#counts;
+    const { counts, pollers } = this;
     counts.rounds++;
     let work = 0;
-    const pollers = this.#pollers;
-    for (let i = 0; i < pollers.length; i++) work += (pollers[i] as Poller).poll(nowMs);
-    const fired = this.timers.advance(nowMs);
+    for (let i = 0; i < pollers.length; i++) {
+      work += this.guarded(pollers[i] as Poller, false, nowMs);
+    }
+    const fired = this.timers.size === 0 ? 0 : this.timers.advance(nowMs);
     counts.fired += fired;
-    work += fired + this.#runForeign();
+    work += fired + this.runForeign();
     let steps = 0;
-    while (steps < STEPS_PER_ROUND && this.#readyHead !== null) {
-      const coroutine: Coroutine = this.#readyHead;
-      this.#readyHead = coroutine.nextReady;
-      if (this.#readyHead === null) this.#readyTail = null;
+    this.reducer.isHeld = true;
+    for (; steps < STEPS_PER_ROUND; steps++) {
+      const coroutine = this.readyHead;
+      if (coroutine === null) break;
+      this.readyHead = coroutine.nextReady;
+      if (this.readyHead === null) this.readyTail = null;
       coroutine.nextReady = null;
       coroutine.isReady = false;
       coroutine.run();
-      steps++;
+      if (this.reducer.isPending) this.reducer.drain();
     }
+    this.reducer.isHeld = false;
     counts.switches += steps;
-    for (let i = 0; i < pollers.length; i++) (pollers[i] as Poller).flush(nowMs);
+    for (let i = 0; i < pollers.length; i++) this.guarded(pollers[i] as Poller, true, nowMs);
+    if (this.isOver) this.onRootEnded?.();
     return work + steps;
   }
 
-  #runForeign(): number {
-    const tasks = this.#foreignReady;
+  /** A device that throws is taken off, and its error ends the root coroutine. */
+  private guarded(poller: Poller, isFlush: boolean, nowMs: number): number {
+    try {
+      if (!isFlush) return poller.poll(nowMs);
+      poller.flush(nowMs);
+    } catch (error) {
+      this.removePoller(poller);
+      this.fatal(error);
+    }
+    return 0;
+  }
+
+  private runForeign(): number {
+    const tasks = this.foreignReady;
     if (tasks.length === 0) return 0;
-    this.#foreignReady = [];
+    this.foreignReady = [];
     for (const task of tasks) task.run();
     return tasks.length;
   }
 
-  #runTurn(): void {
-    this.#isScheduled = false;
-    if (this.#isEnded) return;
+  private runTurn(): void {
+    this.isScheduled = false;
+    if (this.isEnded) return;
     setLoop(this);
-    this.#isInRound = true;
+    this.isInRound = true;
+    this.isKicked = false;
     let again = true;
     try {
-      again = this.clock.isVirtual ? this.#virtualTurn() : this.#realTurn();
+      again = this.clock.isVirtual ? this.virtualTurn() : this.realTurn();
     } finally {
-      this.#isInRound = false;
-      if (this.#isEnded) setLoop(null);
+      this.isInRound = false;
+      if (this.isEnded) setLoop(null);
+      else if (again || this.isKicked) this.kick();
     }
-    if (again && !this.#isEnded) this.kick();
   }
 
   /** @returns true if another turn must follow at once */
-  #realTurn(): boolean {
+  private realTurn(): boolean {
     const turnEndMs = this.clock.read() + TURN_MS;
     for (;;) {
-      const work = this.#round();
-      if (this.#isEnded) return false;
-      if (work > 0) this.#lastWorkMs = this.nowMs;
-      const isBusy = work > 0 || this.#readyHead !== null || this.#foreignReady.length > 0;
-      if (!isBusy && !this.#keepsSpinning()) return !this.#sleep();
+      const work = this.round();
+      if (this.isEnded) return false;
+      if (work > 0) this.lastWorkMs = this.nowMs;
+      const isBusy = work > 0 || this.readyHead !== null || this.foreignReady.length > 0;
+      if (!isBusy && !this.keepsSpinning()) return !this.sleep();
       if (this.clock.read() >= turnEndMs) return true;
     }
   }
 
-  #keepsSpinning(): boolean {
-    if (this.#pollers.length === 0 || this.#busyPoll === "never") return false;
-    if (this.#busyPoll === "always") return true;
+  private keepsSpinning(): boolean {
+    if (this.pollers.length === 0 || this.busyPoll === "never") return false;
+    if (this.busyPoll === "always") return true;
     return (
-      this.nowMs - this.#lastWorkMs < this.#spinMs ||
+      this.nowMs - this.lastWorkMs < this.spinMs ||
       this.timers.nextMs() - this.nowMs < SHORTEST_SLEEP_MS
     );
   }
 
   /** Sleeps until the next timer or until woken. @returns false: there is work already */
-  #sleep(): boolean {
+  private sleep(): boolean {
     const { clock } = this;
-    if (!this.#armPollers(() => this.kick())) return false;
+    // From here on a kick means that something came in between.
+    this.isKicked = false;
+    if (!this.armPollers(() => this.kick())) return false;
     const nextMs = this.timers.nextMs();
     const stopTimer =
       nextMs === Number.POSITIVE_INFINITY
         ? null
         : clock.after(Math.max(0, nextMs - clock.read()), () => this.kick());
-    this.#counts.sleeps++;
-    this.#stopSleeping = () => {
+    this.counts.sleeps++;
+    this.stopSleeping = () => {
       stopTimer?.();
-      this.#disarmPollers();
+      this.disarmPollers();
     };
     return true;
   }
 
-  #wakeUp(): void {
-    const stop = this.#stopSleeping;
-    this.#stopSleeping = null;
+  private wakeUp(): void {
+    const stop = this.stopSleeping;
+    this.stopSleeping = null;
     stop?.();
   }
 
-  #armPollers(wake: () => void): boolean {
-    for (const poller of this.#pollers) {
+  private armPollers(wake: () => void): boolean {
+    for (const poller of this.pollers) {
       if (!poller.armWake(wake)) {
-        this.#disarmPollers();
+        this.disarmPollers();
         return false;
       }
     }
     return true;
   }
 
-  #disarmPollers(): void {
-    for (const poller of this.#pollers) poller.disarmWake();
+  private disarmPollers(): void {
+    for (const poller of this.pollers) poller.disarmWake();
   }
 
   /** @returns true if another turn must follow at once */
-  #virtualTurn(): boolean {
+  private virtualTurn(): boolean {
     for (let rounds = 0; rounds < VIRTUAL_ROUNDS_PER_TURN; rounds++) {
-      const work = this.#round();
-      if (this.#isEnded) return false;
+      const work = this.round();
+      if (this.isEnded) return false;
       if (work > 0) {
-        this.#foreignTurns = 0;
+        this.foreignTurns = 0;
         continue;
       }
-      if (this.#readyHead !== null || this.#foreignReady.length > 0) continue;
-      const isQuiet = this.#armPollers(() => {});
-      this.#disarmPollers();
+      if (this.readyHead !== null || this.foreignReady.length > 0) continue;
+      const isQuiet = this.armPollers(() => {});
+      this.disarmPollers();
       if (!isQuiet) continue;
-      if (this.foreignPending > 0 && this.#mustWaitForOthers()) return true;
-      if (!this.#jump()) return false;
+      this.isKicked = false;
+      // Whoever ends an effect of the world outside kicks the loop.
+      if (this.effects[OUTSIDE] > 0) return false;
+      if (this.effects[UNKNOWN] > 0) {
+        if (this.foreignTasks.size === 0) return false;
+        if (this.foreignTurns++ < FOREIGN_TURNS) return true;
+      }
+      if (!this.jump()) return false;
     }
     return true;
   }
 
-  /** Effects that are not ours may need real time, or wait in turn for one of our timers. */
-  #mustWaitForOthers(): boolean {
-    if (this.foreignTasks.size === 0) return true;
-    return this.#foreignTurns++ < FOREIGN_TURNS;
-  }
-
   /** Jumps to the next timer. @returns false: nothing can ever happen again */
-  #jump(): boolean {
+  private jump(): boolean {
     const nextMs = this.timers.nextMs();
-    const real = this.#pollers.find((poller) => poller.isReal);
+    const real = this.pollers.find((poller) => poller.isReal);
     if (real !== undefined) {
-      this.#deadlocked(
+      this.fatal(
         new NetError("EINVAL", "run", {
           message: `the virtual clock cannot jump while ${real.name} is open: use the real clock`,
         }),
@@ -388,9 +451,10 @@ export class Loop {
       return true;
     }
     if (nextMs === Number.POSITIVE_INFINITY) {
+      if (this.effects[UNKNOWN] > 0) return false;
       // A default loop of plain tasks simply has nothing to do.
       if (this.root === null || this.root.size === 0) return false;
-      this.#deadlocked(
+      this.fatal(
         new NetError("EDEADLK", "run", {
           message: `nothing can ever happen again, every coroutine waits:\n${this.tree()}`,
         }),
@@ -401,9 +465,10 @@ export class Loop {
     return true;
   }
 
-  #deadlocked(error: Error): void {
-    if (this.onDeadlock === null) throw error;
-    this.onDeadlock(error);
+  /** The loop cannot go on like this: the root coroutine ends with `error`. */
+  private fatal(error: unknown): void {
+    if (this.onFatal === null) throw error;
+    this.onFatal(error, this.fatalErrors++ === 0);
   }
 }
 

@@ -2,13 +2,26 @@
 // What `go`, `run` and `shield` take: an operation, or a function that makes one.
 
 import type { Operation } from "effection";
-import type { OperationLike } from "./coroutine.ts";
+import type { Coroutine, OperationLike } from "./coroutine.ts";
+import { NetError } from "./net-error.ts";
+import { PENDING } from "./wait.ts";
+
+/** Refuses what is neither an operation nor a function. */
+export function checkOperation(syscall: string, op: unknown): void {
+  if (typeof op === "function") return;
+  if (
+    typeof (op as Partial<Operation<unknown>> | null | undefined)?.[Symbol.iterator] === "function"
+  ) {
+    if (typeof op === "object") return;
+  }
+  throw new TypeError(`${syscall}: op must be an operation or a generator function`);
+}
 
 /** @returns the operation meant by `op` */
 export function toOperation<T>(op: OperationLike<T>): Operation<T> {
   const made = typeof op === "function" ? op() : op;
   if (typeof made?.[Symbol.iterator] !== "function") {
-    throw new TypeError("expected an operation or a generator function");
+    throw new TypeError("op must return an operation: is it a generator function?");
   }
   return made;
 }
@@ -18,9 +31,6 @@ export function toOperation<T>(op: OperationLike<T>): Operation<T> {
  *   that it fails the coroutine and not whoever starts it
  */
 export function toIterator<T>(op: OperationLike<T>): Iterator<unknown, unknown, unknown> {
-  if (typeof op !== "function" && typeof op?.[Symbol.iterator] !== "function") {
-    throw new TypeError("expected an operation or a generator function");
-  }
   try {
     return toOperation(op)[Symbol.iterator]();
   } catch (error) {
@@ -30,4 +40,13 @@ export function toIterator<T>(op: OperationLike<T>): Iterator<unknown, unknown, 
       },
     };
   }
+}
+
+/**
+ * The step of an operation that never waits, in a cancelled coroutine: throws ECANCELED, or yields
+ * to the end by force of a coroutine that has swallowed it too often.
+ */
+export function refused(coroutine: Coroutine, syscall: string): IteratorResult<unknown, never> {
+  if (coroutine.refuse() === PENDING) return { done: false, value: null };
+  throw new NetError("ECANCELED", syscall);
 }

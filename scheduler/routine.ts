@@ -10,15 +10,21 @@ import {
   type Effect,
   type Result,
   type Scope,
+  type Task,
 } from "effection";
 import { type Coroutine, NEXT, RETURN, THROW } from "./coroutine.ts";
 import { setCurrent } from "./current.ts";
+import type { ErrorCode } from "./errno.ts";
+import type { Loop } from "./loop.ts";
+import { NetError } from "./net-error.ts";
+import { INSIDE, originOf } from "./reducer.ts";
 
 /** The coroutine that a plain Effection task descends from, if it descends from one. */
 export const COROUTINE_CONTEXT: Context<Coroutine> = createContext<Coroutine>("caraway/coroutine");
 // Effection's own contexts, by their internal names.
 const ERROR_BOUNDARY = createContext<unknown>("@effection/error-boundary");
 const TASK_GROUP = createContext<unknown>("@effection/task-group");
+const REDUCER = createContext<unknown>("@effection/reducer");
 
 type Exit = (didExit: (result: Result<void>) => void) => void;
 type Outcome = Result<unknown>;
@@ -39,11 +45,16 @@ export class Routine {
   /** How the coroutine goes on after `perform` said true. */
   mode: number = NEXT;
   value: unknown = undefined;
+  /** Plain Effection tasks that its body has started, directly or by an operation. */
+  readonly tasks: Set<Task<unknown>> = new Set();
   readonly #coroutine: Coroutine;
   #scope: Scope | null = null;
   #resolve: ((result: Outcome) => void) | null = null;
   #result: Outcome = DONE;
   #isEntering = false;
+  #origin: number = INSIDE;
+  /** What the coroutine had before `scoped` put another in place. */
+  #ownScope: Scope | null = null;
 
   constructor(coroutine: Coroutine) {
     this.#coroutine = coroutine;
@@ -51,8 +62,16 @@ export class Routine {
 
   /** The Effection scope of the coroutine, made when first asked for. */
   get scope(): Scope {
-    this.#scope ??= this.#createScope();
+    if (this.#scope === null) {
+      this.#ownScope = this.#createScope();
+      this.#scope = this.#ownScope;
+    }
     return this.#scope;
+  }
+
+  /** The scope that lives as long as the coroutine, null if none was asked for. */
+  get ownScope(): Scope | null {
+    return this.#ownScope;
   }
 
   /** `scoped` puts another scope in place for a while. */
@@ -102,15 +121,29 @@ export class Routine {
       setCurrent(running);
       this.#isEntering = false;
     }
-    const coroutine = this.#coroutine;
-    if (this.#resolve !== null && coroutine.isInterrupted && !this.data.critical) {
-      this.#resolve = null;
-      this.#result = { ok: false, error: coroutine.cancellation() };
-    }
+    if (this.#resolve !== null) this.#refuseToWait();
     if (this.#resolve === null) return this.#goOn(exitNow(exit, this.#result));
     this.data.exit = exit;
-    coroutine.loop.foreignPending++;
+    this.#origin = originOf(effect);
+    this.#coroutine.loop.effectBegins(this.#origin);
+    if (!this.data.critical) this.#coroutine.armDeadline();
     return false;
+  }
+
+  /** The order at every wait: cancelled, ready, the deadline, and only then it waits. */
+  #refuseToWait(): void {
+    if (this.data.critical) return;
+    const coroutine = this.#coroutine;
+    let code: ErrorCode | null = null;
+    if (coroutine.isInterrupted) {
+      coroutine.refuse();
+      code = "ECANCELED";
+    } else if (coroutine.untilMs <= coroutine.loop.nowMs) {
+      code = "ETIMEDOUT";
+    }
+    if (code === null) return;
+    this.#resolve = null;
+    this.#result = { ok: false, error: new NetError(code, "effect") };
   }
 
   /** Ends what is being waited for with `error`, unless it is clean-up of Effection's. */
@@ -129,7 +162,7 @@ export class Routine {
   /** @returns the iterator whose end is the end of the scope */
   destroyScope(): Iterator<unknown, unknown, unknown> {
     this.data.critical = true;
-    const scope = this.#scope as Scope & AsyncDisposable;
+    const scope = this.#ownScope as Scope & AsyncDisposable;
     const destruction = scope[Symbol.asyncDispose]() as unknown as Iterable<unknown>;
     return destruction[Symbol.iterator]() as Iterator<unknown, unknown, unknown>;
   }
@@ -140,7 +173,7 @@ export class Routine {
     scope.set(ERROR_BOUNDARY, {
       raise: (error: unknown): void => this.#coroutine.failFrom(error),
     });
-    scope.set(TASK_GROUP, { tasks: new Set() });
+    scope.set(TASK_GROUP, { tasks: this.tasks });
     return scope;
   }
 
@@ -165,12 +198,11 @@ export class Routine {
     const { exit } = this.data;
     const coroutine = this.#coroutine;
     this.data.exit = NO_EXIT;
+    coroutine.disarm();
+    coroutine.loop.effectEnds(this.#origin);
     exit((exited) => {
-      coroutine.loop.foreignPending--;
       this.#goOn(exited.ok ? this.#result : exited);
-      coroutine.resumeMode = this.mode;
-      coroutine.resumeValue = this.value;
-      coroutine.makeReady();
+      coroutine.resume(this.mode, this.value);
     });
   }
 }
@@ -208,9 +240,18 @@ function thrown(error: Error): unknown {
   return error.name === "ThrownValueError" ? error.cause : error;
 }
 
-function parentScope(coroutine: Coroutine): Scope | undefined {
+function parentScope(coroutine: Coroutine): Scope {
   for (let at = coroutine.bundle.parent; at !== null; at = at.bundle.parent) {
-    if (at.routine?.hasScope === true) return at.routine.scope;
+    // Not what `scoped` has put in place for a while: the coroutine may outlive that.
+    const scope = at.routine?.ownScope ?? null;
+    if (scope !== null) return scope;
   }
-  return undefined;
+  return coroutine.loop.effectionScope();
+}
+
+/** @returns the scope from which all Effection scopes of `loop` descend */
+export function createLoopScope(loop: Loop): Scope {
+  const scope = createScope();
+  scope.set(REDUCER, loop.reducer);
+  return scope;
 }

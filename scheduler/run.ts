@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // `run`: a loop with one root coroutine, from plain JavaScript. `main`: the same for a program.
 
-import { execute } from "abort-controller-x";
+import { AbortError, throwIfAborted } from "abort-controller-x";
 import { Bundle } from "./bundle.ts";
 import { VirtualClock } from "./clock-virtual.ts";
-import type { OperationLike } from "./coroutine.ts";
+import { CANCELED, type OperationLike } from "./coroutine.ts";
 import { type BusyPoll, Loop } from "./loop.ts";
-import { NetError } from "./net-error.ts";
+import { isNetError, NetError } from "./net-error.ts";
+import { checkOperation } from "./operation.ts";
 
 /** Exit status of a program ended by a signal: 128 + its number. */
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -30,6 +31,7 @@ interface Running<T> {
 }
 
 function start<T>(op: OperationLike<T>, options: RunOptions): Running<T> {
+  checkOperation("run", op);
   const loop = new Loop(loopOptions(options));
   options.onLoop?.(loop);
   const bundle = new Bundle(loop, null, () => {}, "run");
@@ -39,14 +41,12 @@ function start<T>(op: OperationLike<T>, options: RunOptions): Running<T> {
     loop.onRootEnded = () => {
       loop.end();
       if (root.failure !== null) reject(root.failure.error);
-      else if (root.isCancelled && root.result === undefined) {
-        reject(new NetError("ECANCELED", "run"));
-      } else resolve(root.result as T);
+      else if (root.result === CANCELED) reject(new NetError("ECANCELED", "run"));
+      else resolve(root.result as T);
     };
-    let deadlocks = 0;
-    loop.onDeadlock = (error) => {
+    loop.onFatal = (error, isFirst) => {
       // Cancelling lets clean-up run; if even that waits for ever, give up.
-      if (deadlocks++ === 0) root.failFrom(error);
+      if (isFirst) root.failFrom(error);
       else {
         loop.end();
         reject(error);
@@ -71,7 +71,7 @@ function start<T>(op: OperationLike<T>, options: RunOptions): Running<T> {
  * }, { clock: "virtual" });
  * ```
  */
-export function run<T>(op: OperationLike<T>, options: RunOptions = {}): Promise<T> {
+export async function run<T>(op: OperationLike<T>, options: RunOptions = {}): Promise<T> {
   return start(op, options).promise;
 }
 
@@ -81,24 +81,33 @@ export function run<T>(op: OperationLike<T>, options: RunOptions = {}): Promise<
  * @param signal - aborting it cancels the root coroutine
  * @param op - an operation or a generator function
  * @param options - clock and idle policy
- * @returns a promise of the result; rejects with AbortError once a cancelled operation has ended
+ * @returns a promise of the result
+ * @throws AbortError once an aborted operation has ended (at once if `signal` is aborted already);
+ *   else what `run` throws
+ * @example
+ * ```ts
+ * const reply = await runWithSignal(AbortSignal.timeout(5_000), () => fetchQuote("10.0.0.1"));
+ * ```
  */
-export function runWithSignal<T>(
+export async function runWithSignal<T>(
   signal: AbortSignal,
   op: OperationLike<T>,
   options: RunOptions = {},
 ): Promise<T> {
-  return execute<T>(signal, (resolve, reject) => {
-    const running = start(op, options);
-    running.promise.then(resolve, reject);
-    return () => {
-      running.cancel();
-      return running.promise.then(
-        () => {},
-        () => {},
-      );
-    };
-  });
+  if (!(signal instanceof AbortSignal)) {
+    throw new TypeError("runWithSignal: signal must be an AbortSignal");
+  }
+  throwIfAborted(signal);
+  const running = start(op, options);
+  signal.addEventListener("abort", running.cancel);
+  try {
+    return await running.promise;
+  } catch (error) {
+    if (signal.aborted && isNetError(error, "ECANCELED")) throw new AbortError();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", running.cancel);
+  }
 }
 
 /**
@@ -126,14 +135,16 @@ export async function main(op: OperationLike<unknown>, options: RunOptions = {})
   };
   process.on("SIGINT", onSignal);
   process.on("SIGTERM", onSignal);
+  const letExit = running.loop.clock.keepAlive();
   try {
     await running.promise;
   } catch (error) {
-    if (received === null) {
+    if (received === null || !isNetError(error, "ECANCELED")) {
       process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : error}\n`);
       process.exitCode = 1;
     }
   } finally {
+    letExit();
     process.off("SIGINT", onSignal);
     process.off("SIGTERM", onSignal);
   }

@@ -19,19 +19,13 @@ export function now(): number {
 }
 
 class SleepWait extends Wait<void> {
-  readonly untilMs: number;
-
   constructor(untilMs: number) {
     super("sleep");
-    this.untilMs = untilMs;
-  }
-
-  override get wakeAtMs(): number {
-    return this.untilMs;
+    this.dueMs = untilMs < 0 ? null : untilMs;
   }
 
   override poll(nowMs: number): number {
-    return nowMs >= this.untilMs ? READY : PENDING;
+    return this.dueMs !== null && nowMs >= this.dueMs ? READY : PENDING;
   }
 
   override queue(): WaitQueue | null {
@@ -50,25 +44,16 @@ class SleepWait extends Wait<void> {
  */
 export function sleep(deadline: number): Wait<void> {
   checkTime("sleep", deadline);
-  return new SleepWait(deadline < 0 ? Number.POSITIVE_INFINITY : deadline);
+  return new SleepWait(deadline);
 }
 
 class YieldWait extends Wait<void> {
-  hasYielded: boolean;
-
   constructor() {
     super("yieldNow");
-    this.hasYielded = false;
-  }
-
-  override reset(): void {
-    this.hasYielded = false;
   }
 
   override poll(): number {
-    if (this.hasYielded) return READY;
-    this.hasYielded = true;
-    return PENDING;
+    return this.isHanded ? READY : PENDING;
   }
 
   override queue(): WaitQueue | null {
@@ -77,6 +62,7 @@ class YieldWait extends Wait<void> {
 
   override park(owner: WaitOwner): void {
     this.owner = owner;
+    this.isHanded = true;
     owner.wake(this);
   }
 

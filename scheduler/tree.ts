@@ -48,10 +48,9 @@ function stateOf(coroutine: Coroutine, nowMs: number): string {
   const marks = coroutine.isCancelled ? " (cancelled)" : "";
   if (coroutine.phase >= ENDING) return `ending${marks}`;
   if (coroutine.isReady) return `ready${marks}`;
-  const { wait } = coroutine;
-  if (wait === null) return `waits for an effect of Effection${marks}`;
-  const limit = Math.min(wait.limitMs, wait.wakeAtMs);
+  const what = coroutine.wait?.syscall ?? "waits for an effect of Effection";
+  const { untilMs } = coroutine;
   const until =
-    limit === Number.POSITIVE_INFINITY ? "" : `, ${(limit - nowMs).toFixed(3)} ms to go`;
-  return `${wait.syscall}${until}${marks}`;
+    untilMs === Number.POSITIVE_INFINITY ? "" : `, ${(untilMs - nowMs).toFixed(3)} ms to go`;
+  return `${what}${until}${marks}`;
 }

@@ -5,9 +5,8 @@
 // wakes the queue; that only marks (R3), the run loop polls the Wait again.
 
 import type { Effect, Operation, Result } from "effection";
-import { begin, current } from "./current.ts";
+import { begin, current, enterTask } from "./current.ts";
 import { codeOf } from "./errno.ts";
-import { enterForeign } from "./foreign.ts";
 import { NetError } from "./net-error.ts";
 
 /** Outcome of `Wait.poll`: the result can be taken. */
@@ -29,10 +28,11 @@ export interface WaitOwner {
 export abstract class Wait<T> implements Operation<T>, Effect<number> {
   /** The operation as users know it, for errors and `loop.tree()`: `"tcp.connect"`. */
   readonly syscall: string;
-  /** The deadline as given: ms on the loop's clock, negative never, 0 now, NaN omitted. */
-  readonly deadlineMs: number;
-  /** Set while parked: the deadline in force, Infinity for none. */
-  limitMs: number;
+  // Two times that most waits do not have: `null`, because a number would cost each wait a box.
+  /** The deadline as given: ms on the loop's clock, negative never, 0 now; null: omitted. */
+  readonly givenMs: number | null;
+  /** A time at which to poll again although nothing woke it; null for none. */
+  dueMs: number | null;
   /** Set while parked: who is told. */
   owner: WaitOwner | null;
   /** The queue it stands in, null if in none. */
@@ -41,17 +41,25 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   previousInQueue: Wait<unknown> | null;
   /** Set once this use of the object has begun. */
   isStarted: boolean;
+  /** A result is ours already: whoever wakes this wait has handed it over. */
+  isHanded: boolean;
 
   constructor(syscall: string, deadline?: number) {
     if (deadline !== undefined) checkTime(syscall, deadline);
     this.syscall = syscall;
-    this.deadlineMs = deadline === undefined ? Number.NaN : deadline;
-    this.limitMs = Number.POSITIVE_INFINITY;
+    this.givenMs = deadline === undefined ? null : deadline;
+    this.dueMs = null;
     this.owner = null;
     this.inQueue = null;
     this.nextInQueue = null;
     this.previousInQueue = null;
     this.isStarted = false;
+    this.isHanded = false;
+  }
+
+  /** The deadline as given: ms on the loop's clock, negative never, 0 now, NaN omitted. */
+  get deadlineMs(): number {
+    return this.givenMs ?? Number.NaN;
   }
 
   /** Tries; may make progress. @returns READY, PENDING or -errno */
@@ -75,11 +83,6 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   /** Forgets an earlier use of the same object. */
   reset(): void {}
 
-  /** A time at which to poll again although nothing woke it; Infinity for none. */
-  get wakeAtMs(): number {
-    return Number.POSITIVE_INFINITY;
-  }
-
   /** True: a cancelled coroutine waits for it all the same (closing what it has started). */
   get isUncancellable(): boolean {
     return false;
@@ -94,7 +97,7 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   /** Stands nowhere any more. */
   unpark(): void {
     this.owner = null;
-    this.inQueue?.remove(this);
+    if (this.inQueue !== null) this.inQueue.remove(this);
   }
 
   /** Effection's description of an effect. */
@@ -103,14 +106,20 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   }
 
   [Symbol.iterator](): Iterator<Effect<unknown>, T, unknown> {
+    this.restart();
+    return this as unknown as Iterator<Effect<unknown>, T, unknown>;
+  }
+
+  /** @internal Makes the object ready for another use. */
+  restart(): void {
     if (this.owner !== null) {
       throw new NetError("EBUSY", this.syscall, {
         message: "this operation is being waited for already",
       });
     }
     this.isStarted = false;
+    this.isHanded = false;
     this.reset();
-    return this as unknown as Iterator<Effect<unknown>, T, unknown>;
   }
 
   /** The iterator's step: finishes at once if it can, else yields itself and gets an outcome. */
@@ -120,9 +129,9 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
       // Outside our coroutines Effection calls `enter`, which begins.
       if (current === null) return parked(this);
       const first = begin(current, this);
-      return first === PENDING ? parked(this) : this.#finish(first);
+      return first === PENDING ? parked(this) : finish(this, first);
     }
-    return this.#finish(outcome as number);
+    return finish(this, outcome as number);
   }
 
   throw(error: unknown): never {
@@ -138,16 +147,7 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     resolve: (result: Result<number>) => void,
     routine: unknown,
   ): (resolve: (result: Result<void>) => void) => void {
-    return enterForeign(this as Wait<unknown>, resolve, routine);
-  }
-
-  #finish(outcome: number): IteratorResult<unknown, T> {
-    if (outcome === READY) {
-      RESULT.value = this.take();
-      return RESULT as IteratorResult<unknown, T>;
-    }
-    this.withdrawn(outcome);
-    throw this.error(outcome);
+    return enterTask(this as Wait<unknown>, resolve, routine);
   }
 }
 
@@ -158,6 +158,15 @@ const RESULT: { done: true; value: unknown } = { done: true, value: undefined };
 function parked(wait: Wait<unknown>): IteratorResult<unknown, never> {
   PARKED.value = wait;
   return PARKED;
+}
+
+function finish<T>(wait: Wait<T>, outcome: number): IteratorResult<unknown, T> {
+  if (outcome === READY) {
+    RESULT.value = wait.take();
+    return RESULT as IteratorResult<unknown, T>;
+  }
+  wait.withdrawn(outcome);
+  throw wait.error(outcome);
 }
 
 /** Refuses what is no point in time. */
@@ -207,9 +216,14 @@ export class WaitQueue {
   wakeOne(): boolean {
     const wait = this.first;
     if (wait === null) return false;
+    this.wake(wait);
+    return true;
+  }
+
+  /** Marks `wait`, which must be in this queue, ready. */
+  wake(wait: Wait<unknown>): void {
     this.remove(wait);
     (wait.owner as WaitOwner).wake(wait);
-    return true;
   }
 
   /** Marks all ready, in order. */
