@@ -15,7 +15,7 @@ import {
   sendBytes,
   type TcpInfo,
 } from "../tcp/calls.ts";
-import { ECONNRESET, EHOSTUNREACH, ENETUNREACH } from "../tcp/errno.ts";
+import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH } from "../tcp/errno.ts";
 import { CLOSED, SYN_RECEIVED } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
 import type { ListenerRecord } from "./listener.ts";
@@ -163,14 +163,17 @@ export class Flow {
 
   /**
    * Why a connection cannot be opened: what ended it, or an ICMP error that TCP itself takes for
-   * passing. RFC 5461 §4.1: whoever waits for a SYN-ACK wants to hear it now.
+   * passing. RFC 5461 §4.1: whoever waits for a SYN-ACK wants to hear it now. A peer that resets
+   * the connection in the round in which it was established has refused it.
    *
    * @returns 0 or -errno
    */
   get openFailure(): number {
+    const { failure } = this;
+    if (failure !== 0) return failure === ECONNRESET ? ECONNREFUSED : failure;
     const { softError } = this.tcb;
     const isUnreachable = softError === EHOSTUNREACH || softError === ENETUNREACH;
-    return this.failure || (isUnreachable && !this.isEstablished ? softError : 0);
+    return isUnreachable && !this.isEstablished ? softError : 0;
   }
 
   /** What TCP knows of the connection. */

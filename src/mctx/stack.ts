@@ -149,13 +149,14 @@ export class Stack implements TcbHost, FlowOwner {
     nowMs: number,
   ): Flow | number {
     if (this.error !== 0) return this.error;
+    if (this.network.isGroupAddress(remote)) return EINVAL;
     if (this.socketCount >= this.limits.maxSockets) return ENFILE;
     const nextHop = this.network.nextHop(remote);
     if (nextHop === null) return ENETUNREACH;
-    if (this.network.isGroupAddress(remote)) return EINVAL;
     const local = this.network.address;
     const port = localPort !== 0 ? localPort : this.#ephemeralPort(local, remote, remotePort);
     if (port === 0) return EADDRNOTAVAIL;
+    if (isSelf(local, port, remote, remotePort)) return EADDRINUSE;
     if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
@@ -478,6 +479,7 @@ export class Stack implements TcbHost, FlowOwner {
       ephemeralFirst,
       ephemeralLast,
       (port) =>
+        !isSelf(local, port, remote, remotePort) &&
         this.#find(local, port, remote, remotePort) === null &&
         this.findListener(local, port) === null,
     );
@@ -490,6 +492,11 @@ export class Stack implements TcbHost, FlowOwner {
       this.#listeners.every((listener) => listener.port !== port),
     );
   }
+}
+
+/** A port must not be connected to itself: a simultaneous open would make it its own peer. */
+function isSelf(local: IpAddress, port: number, remote: IpAddress, remotePort: number): boolean {
+  return port === remotePort && local.equals(remote);
 }
 
 function overlaps(a: IpAddress | null, b: IpAddress | null): boolean {

@@ -221,6 +221,8 @@ export class TcpConnection implements FlowSink {
 
   /** @internal Every later step of a close. @returns as `Wait.poll` */
   pollClose(): number {
+    // `abort`, or the end of the owner, has overtaken the close.
+    if (!this.#isClosing) return -EBADF;
     if (this.#flow.isOrderlyClosed) return READY;
     return this.#flow.failure || PENDING;
   }
