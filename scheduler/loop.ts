@@ -24,6 +24,11 @@ const TURN_MS = 0.05;
 const VIRTUAL_ROUNDS_PER_TURN = 1_000;
 /** Turns of Node's event loop granted to effects of others before virtual time moves on. */
 const FOREIGN_TURNS = 3;
+/**
+ * Real time granted to an effect of Effection's of which nothing tells whether the world outside
+ * ends it (a promise) or one of our coroutines (a signal, the end of a task).
+ */
+const FOREIGN_GRACE_MS = 100;
 /** Node's timers count whole ms: a shorter wait is spun away when there is I/O to poll anyway. */
 const SHORTEST_SLEEP_MS = 1;
 
@@ -113,6 +118,7 @@ export class Loop {
   private stopSleeping: (() => void) | null;
   private lastWorkMs: number;
   private foreignTurns: number;
+  private isGraceOver: boolean;
   private aliveCount: number;
   private counts: {
     rounds: number;
@@ -150,6 +156,7 @@ export class Loop {
     this.stopSleeping = null;
     this.lastWorkMs = this.nowMs;
     this.foreignTurns = 0;
+    this.isGraceOver = false;
     this.aliveCount = 0;
     this.counts = { rounds: 0, switches: 0, started: 0, fired: 0, sleeps: 0 };
     this.forcedEnds = 0;
@@ -285,8 +292,7 @@ export class Loop {
   }
 
   /** One round. @returns how much was done */
-  private round(): number {
-    const nowMs = this.clock.read();
+  private round(nowMs: number): number {
     this.nowMs = nowMs;
     const { counts, pollers } = this;
     counts.rounds++;
@@ -354,14 +360,19 @@ export class Loop {
 
   /** @returns true if another turn must follow at once */
   private realTurn(): boolean {
-    const turnEndMs = this.clock.read() + TURN_MS;
+    let nowMs = this.clock.read();
+    const turnEndMs = nowMs + TURN_MS;
     for (;;) {
-      const work = this.round();
+      const work = this.round(nowMs);
       if (this.isEnded) return false;
-      if (work > 0) this.lastWorkMs = this.nowMs;
+      if (work > 0) this.lastWorkMs = nowMs;
       const isBusy = work > 0 || this.readyHead !== null || this.foreignReady.length > 0;
       if (!isBusy && !this.keepsSpinning()) return !this.sleep();
-      if (this.clock.read() >= turnEndMs) return true;
+      // Once a round: looking at the clock costs more than all else that an empty round does.
+      nowMs = this.clock.read();
+      // The next round sends what this one has written, which must not wait for Node's turn unless
+      // Node has waited twice as long as it should.
+      if (nowMs >= (work === 0 ? turnEndMs : turnEndMs + TURN_MS)) return true;
     }
   }
 
@@ -416,10 +427,11 @@ export class Loop {
   /** @returns true if another turn must follow at once */
   private virtualTurn(): boolean {
     for (let rounds = 0; rounds < VIRTUAL_ROUNDS_PER_TURN; rounds++) {
-      const work = this.round();
+      const work = this.round(this.clock.read());
       if (this.isEnded) return false;
       if (work > 0) {
         this.foreignTurns = 0;
+        this.isGraceOver = false;
         continue;
       }
       if (this.readyHead !== null || this.foreignReady.length > 0) continue;
@@ -430,12 +442,23 @@ export class Loop {
       // Whoever ends an effect of the world outside kicks the loop.
       if (this.effects[OUTSIDE] > 0) return false;
       if (this.effects[UNKNOWN] > 0) {
-        if (this.foreignTasks.size === 0) return false;
-        if (this.foreignTurns++ < FOREIGN_TURNS) return true;
+        if (this.foreignTasks.size === 0) {
+          if (!this.isGraceOver) return this.startGrace();
+        } else if (this.foreignTurns++ < FOREIGN_TURNS) return true;
       }
       if (!this.jump()) return false;
     }
     return true;
+  }
+
+  /** Waits for effects that are not ours. @returns false: the loop is kicked when it goes on */
+  private startGrace(): boolean {
+    if (this.timers.nextMs() === Number.POSITIVE_INFINITY) return false;
+    this.stopSleeping = this.clock.after(FOREIGN_GRACE_MS, () => {
+      this.isGraceOver = true;
+      this.kick();
+    });
+    return false;
   }
 
   /** Jumps to the next timer. @returns false: nothing can ever happen again */
