@@ -147,6 +147,7 @@ export class Bundle {
       toIterator(op),
       spawner === null ? null : spawner.deadlineMs,
     );
+    coroutine.locals = spawner?.locals ?? null;
     coroutine.previousSibling = this.last;
     if (this.last === null) this.first = coroutine;
     else this.last.nextSibling = coroutine;

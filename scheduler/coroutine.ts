@@ -100,8 +100,8 @@ export class Coroutine implements WaitOwner {
   ownBundle: Bundle | null;
   /** Bundles it made with `bundle()`, made when first needed. */
   bundles: Set<Bundle> | null;
-  /** Values by key that children see too, made when first needed. */
-  locals: Map<symbol, unknown> | null;
+  /** Values in scope by key. Shared with its spawner until either sets one. */
+  locals: ReadonlyMap<symbol, unknown> | null;
   /** Who waits for its end, made when first needed. */
   joiners: WaitQueue | null;
   /** Its face towards Effection, made when it first yields an effect of Effection's. */
@@ -281,13 +281,14 @@ export class Coroutine implements WaitOwner {
     this.makeReady();
   }
 
-  /** A value set by it or by the nearest ancestor that has set one. */
+  /** A value in scope: set by it, or by its spawner before it was started. */
   local(key: symbol): unknown {
-    for (let at: Coroutine | null = this; at !== null; at = at.bundle.parent) {
-      const value = at.locals?.get(key);
-      if (value !== undefined) return value;
-    }
-    return undefined;
+    return this.locals?.get(key);
+  }
+
+  /** Puts a value in scope for itself and for what it starts from now on. */
+  setLocal(key: symbol, value: unknown): void {
+    this.locals = new Map(this.locals ?? []).set(key, value);
   }
 
   /** A child in its Effection scope has failed: it unwinds by Effection's rules. */
