@@ -113,6 +113,9 @@ function copyBytes(
 ): void {
   if (length <= LOOP_COPY_BYTES) {
     for (let i = 0; i < length; i++) to[toOffset + i] = from[fromOffset + i] as number;
+  } else if (length === from.length) {
+    // The whole of what a user sends: no view is needed, which is most of the cost of the other.
+    to.set(from, toOffset);
   } else {
     to.set(from.subarray(fromOffset, fromOffset + length), toOffset);
   }
