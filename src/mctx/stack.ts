@@ -227,6 +227,9 @@ export class Stack implements TcbHost, FlowOwner {
   /** Ends the stack: every connection is reset, the driver sends that, and is closed. */
   close(error: number, nowMs: number): void {
     const wasAlive = this.error === 0;
+    // First what is owed already: the ACK of a FIN that came in this very round, or the peer would
+    // send its FIN again and again to somebody who is not there.
+    if (wasAlive) this.flush(nowMs);
     this.fail(error);
     this.#listeners.length = 0;
     this.timers.cancel(this.#housekeeping);
