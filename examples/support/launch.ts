@@ -14,7 +14,7 @@ import {
   useContext,
 } from "../../src/index.ts";
 import { simulate } from "../../src/testing.ts";
-import { type Options, type Settings, usageError } from "./command-line.ts";
+import { type Settings, usageError } from "./command-line.ts";
 
 /** The options that say what a program runs on. */
 export const NETWORK_OPTIONS = {
@@ -37,7 +37,7 @@ export const NETWORK_OPTIONS = {
     value: "<ip/bits>",
   },
   seed: { help: "sim: the same seed, the same packets.", default: 1, value: "<integer>" },
-} as const satisfies Options;
+} as const;
 
 /** What the user chose of {@link NETWORK_OPTIONS}. */
 export type NetworkSettings = Settings<typeof NETWORK_OPTIONS>;
