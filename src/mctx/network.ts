@@ -228,11 +228,16 @@ export class Network implements NeighbourHost<IpAddress> {
     );
   }
 
-  /** Ends it: what is committed goes out once more, then the driver is closed. Idempotent. */
-  close(nowMs: number): void {
+  /** Drops what it holds: neighbours, frames that wait for them, fragments. */
+  forget(): void {
     this.neighbours.clear();
     this.reassembler.clear();
     this.loopback = [];
+  }
+
+  /** Ends it: what is committed goes out once more, then the driver is closed. Idempotent. */
+  close(nowMs: number): void {
+    this.forget();
     if (this.tx.hasCommitted) this.driver.poll(nowMs);
     this.driver.close();
   }

@@ -75,11 +75,13 @@ export class Secrets {
     const count = last - first + 1;
     const offset = this.#digest(PURPOSE_PORT, local, 0, remote, remotePort) >>> 0;
     const bucket = this.#hash.high & (PORT_COUNTERS - 1);
+    // Counted apart from the table, whose 16 bits would wrap and leave ports out.
+    const counter = this.#portCounters[bucket] as number;
     for (let tries = 0; tries < count; tries++) {
-      const counter = this.#portCounters[bucket] as number;
-      this.#portCounters[bucket] = counter + 1;
-      const port = first + ((offset + counter) % count);
-      if (isFree(port)) return port;
+      const port = first + ((offset + counter + tries) % count);
+      if (!isFree(port)) continue;
+      this.#portCounters[bucket] = counter + tries + 1;
+      return port;
     }
     return 0;
   }

@@ -18,32 +18,25 @@ import {
   ENFILE,
 } from "../tcp/errno.ts";
 import { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE, type TcbHost } from "../tcp/host.ts";
-import { CLOSED, ESTABLISHED, TIME_WAIT } from "../tcp/state.ts";
+import { CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT } from "../tcp/state.ts";
 import { createTcb, type Tcb } from "../tcp/tcb.ts";
 import { hostUnreachable } from "../tcp/tcp-in.ts";
-import { output } from "../tcp/tcp-out.ts";
 import { mayReuseTimeWait } from "../tcp/time-wait.ts";
 import { nextTimeout, onTimeout } from "../tcp/timers.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { SYN, TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, type TcpSegment } from "../wire/tcp.ts";
 import { Flow, FlowList, type FlowOwner, type FlowSink } from "./flow.ts";
 import { FlowTable } from "./flow-table.ts";
+import { countLeftovers, type StackLeftovers } from "./leftovers.ts";
 import type { Limits } from "./limits.ts";
-import { ListenerRecord, type ListenerSink } from "./listener.ts";
+import type { ListenerRecord, ListenerSink } from "./listener.ts";
+import { ListenerTable } from "./listener-table.ts";
 import type { Network } from "./network.ts";
+import { Outbox } from "./outbox.ts";
 import { Receiver } from "./rx.ts";
 import type { Secrets } from "./secrets.ts";
 
 const ALL_EVENTS = EVENT_READABLE | EVENT_WRITABLE | EVENT_STATE;
-
-/** What is still alive in a context, for tests and `loop.tree()`. */
-export interface StackLeftovers {
-  readonly sockets: number;
-  readonly timeWait: number;
-  readonly listeners: number;
-  readonly bufferedBytes: number;
-  readonly timers: number;
-}
 
 /** Fires so that a round takes place; the round does the work. */
 class Alarm extends Timer {
@@ -64,11 +57,11 @@ export class Stack implements TcbHost, FlowOwner {
   readonly #secrets: Secrets;
   readonly #receiver: Receiver;
   readonly #flows: FlowTable;
-  readonly #listeners: ListenerRecord[];
+  readonly #listeners: ListenerTable;
   readonly #timeWait: FlowList;
-  /** Flows to send for and to set timers of at the end of this round. */
-  #queued: Flow[];
-  #spare: Flow[];
+  readonly #outbox: Outbox;
+  /** SND.NXT of the connection in TIME-WAIT that the SYN in hand replaces; null: none. */
+  #replacedNxt: number | null;
   /** Makes a round happen when the network layer has something due. */
   readonly #housekeeping: Timer;
 
@@ -88,10 +81,10 @@ export class Stack implements TcbHost, FlowOwner {
     this.error = 0;
     this.#secrets = secrets;
     this.#flows = new FlowTable(secrets.flowSeed);
-    this.#listeners = [];
+    this.#listeners = new ListenerTable(limits.maxListeners);
     this.#timeWait = new FlowList();
-    this.#queued = [];
-    this.#spare = [];
+    this.#outbox = new Outbox(timers, network.tx);
+    this.#replacedNxt = null;
     this.#housekeeping = new Alarm();
     this.#receiver = new Receiver(network, this);
   }
@@ -107,29 +100,23 @@ export class Stack implements TcbHost, FlowOwner {
       this.fail(frames);
       return 1;
     }
-    return frames + this.#queued.length;
+    return frames + this.#outbox.size;
   }
 
-  /** Sends what the round has given rise to; the driver takes it at the next poll. */
+  /**
+   * Sends what the round has given rise to; the driver takes it at the next poll. Flows that find
+   * the tx ring full come first in the next round.
+   */
   flush(nowMs: number): void {
+    if (this.error !== 0) return;
     this.nowMs = nowMs;
-    const flows = this.#queued;
-    this.#queued = this.#spare;
-    for (let i = 0; i < flows.length; i++) {
-      const flow = flows[i] as Flow;
-      flow.isQueued = false;
-      if (flow.isGone) continue;
-      output(flow.tcb, nowMs);
-      this.#rearm(flow);
-    }
-    flows.length = 0;
-    this.#spare = flows;
+    this.#outbox.flush(nowMs);
     this.#housekeep(nowMs);
   }
 
   /** Work that must not wait for the driver to wake the loop. */
   get hasWork(): boolean {
-    return this.#queued.length > 0 || this.network.hasWork;
+    return this.#outbox.size > 0 || this.network.hasWork;
   }
 
   // --- calls from above ---------------------------------------------------------------------
@@ -173,23 +160,16 @@ export class Stack implements TcbHost, FlowOwner {
     sink: ListenerSink,
   ): ListenerRecord | number {
     if (this.error !== 0) return this.error;
-    if (this.#listeners.length >= this.limits.maxListeners) return ENFILE;
+    if (this.#listeners.isFull) return ENFILE;
     if (address !== null && !this.network.isOwnAddress(address)) return EADDRNOTAVAIL;
     const chosen = port !== 0 ? port : this.#listenPort();
     if (chosen === 0) return EADDRNOTAVAIL;
-    for (const other of this.#listeners) {
-      if (other.port === chosen && overlaps(other.address, address)) return EADDRINUSE;
-    }
-    const listener = new ListenerRecord(address, chosen, backlog, sink);
-    this.#listeners.push(listener);
-    return listener;
+    return this.#listeners.add(address, chosen, backlog, sink);
   }
 
   /** Stops listening; connections that nobody has accepted are reset. Idempotent. */
   unlisten(listener: ListenerRecord, nowMs: number): void {
-    const at = this.#listeners.indexOf(listener);
-    if (at < 0) return;
-    this.#listeners.splice(at, 1);
+    if (!this.#listeners.remove(listener)) return;
     for (const list of [listener.halfOpen, listener.ready]) {
       for (let flow = list.oldest; flow !== null; flow = list.oldest) {
         this.abortFlow(flow, nowMs);
@@ -199,29 +179,38 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** To be called after any user call on `flow.tcb`: its output and timer follow in `flush`. */
   touch(flow: Flow): void {
-    if (flow.isQueued || flow.isGone) return;
-    flow.isQueued = true;
-    this.#queued.push(flow);
+    this.#outbox.touch(flow);
   }
 
-  /** Resets the connection at once. */
+  /**
+   * Resets the connection: at once, or as soon as the tx ring has room for the RST. The peer must
+   * hear of it (MUST-12), also if a thousand connections end in one round.
+   */
   abortFlow(flow: Flow, nowMs: number): void {
     flow.sink = null;
-    if (flow.tcb.state !== CLOSED) abort(flow.tcb, nowMs);
+    const { state } = flow.tcb;
+    if (state === CLOSED) return;
+    const wantsReset = state > SYN_SENT && state !== TIME_WAIT && this.error === 0;
+    if (wantsReset && !this.network.tx.reserve()) {
+      this.#leaveListener(flow);
+      this.#outbox.abortLater(flow);
+      return;
+    }
+    abort(flow.tcb, nowMs);
   }
 
   /** Ends everything with `error` (-errno): the device is gone or the context is closed. */
   fail(error: number): void {
     if (this.error !== 0) return;
     this.error = error;
-    for (const listener of this.#listeners) {
-      listener.error = error;
-      listener.sink.listenerReady();
-    }
+    this.#listeners.fail(error);
     for (const flow of this.#flows.all()) {
       flow.tcb.error = error;
       abort(flow.tcb, this.nowMs);
     }
+    this.#outbox.clear();
+    this.timers.cancel(this.#housekeeping);
+    this.network.forget();
   }
 
   /** Ends the stack: every connection is reset, the driver sends that, and is closed. */
@@ -230,11 +219,23 @@ export class Stack implements TcbHost, FlowOwner {
     // First what is owed already: the ACK of a FIN that came in this very round, or the peer would
     // send its FIN again and again to somebody who is not there.
     if (wasAlive) this.flush(nowMs);
+    if (wasAlive) this.#resetAll(error, nowMs);
     this.fail(error);
-    this.#listeners.length = 0;
+    this.#listeners.clear();
     this.timers.cancel(this.#housekeeping);
     if (wasAlive) this.network.close(nowMs);
     else this.network.driver.close();
+  }
+
+  /** Resets every connection, one ring full of RSTs after the other. */
+  #resetAll(error: number, nowMs: number): void {
+    for (const flow of this.#flows.all()) {
+      const { tx, driver } = this.network;
+      // What arrives by this poll is for connections that end here.
+      if (!tx.reserve() && driver.poll(nowMs) < 0) return;
+      flow.tcb.error = error;
+      abort(flow.tcb, nowMs);
+    }
   }
 
   // --- calls from the receiver ---------------------------------------------------------------
@@ -251,13 +252,7 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** @returns who listens there, or null */
   findListener(local: IpAddress, port: number): ListenerRecord | null {
-    let any: ListenerRecord | null = null;
-    for (const listener of this.#listeners) {
-      if (listener.port !== port) continue;
-      if (listener.address === null) any = listener;
-      else if (listener.address.equals(local)) return listener;
-    }
-    return any;
+    return this.#listeners.find(local, port);
   }
 
   /** A SYN for `listener`: makes the half-open connection, or drops it and counts why. */
@@ -269,6 +264,8 @@ export class Stack implements TcbHost, FlowOwner {
     nowMs: number,
   ): void {
     const counters = this.network.counters;
+    const replacedNxt = this.#replacedNxt;
+    this.#replacedNxt = null;
     if (listener.ready.size >= listener.backlog) return counters.count("tcp.backlogFull");
     if (this.socketCount >= this.limits.maxSockets) return counters.count("tcp.socketsFull");
     const nextHop = this.network.nextHop(remote);
@@ -286,6 +283,7 @@ export class Stack implements TcbHost, FlowOwner {
       nextHop,
       this.tcpConfig,
       nowMs,
+      replacedNxt,
     );
     flow.listener = listener;
     listener.halfOpen.push(flow);
@@ -298,6 +296,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (!flow.isTimeWait || (seg.flags & SYN) === 0) return false;
     if (this.findListener(flow.local, flow.localPort) === null) return false;
     if (!mayReuseTimeWait(flow.tcb, seg)) return false;
+    this.#replacedNxt = flow.tcb.snd.nxt;
     this.#discard(flow);
     return true;
   }
@@ -319,8 +318,12 @@ export class Stack implements TcbHost, FlowOwner {
     return this.network.tx.txOffset;
   }
 
-  reserve(_tcb: Tcb): boolean {
-    return this.network.tx.reserve();
+  reserve(tcb: Tcb): boolean {
+    if (this.network.tx.reserve()) return true;
+    // Whatever it was, it is tried again in the next round, when the driver has taken frames.
+    this.network.counters.count("tx.full");
+    this.#outbox.postpone(tcb.owner as Flow);
+    return false;
   }
 
   commit(tcb: Tcb, lengthBytes: number): void {
@@ -363,20 +366,7 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** What is alive now. */
   leftovers(): StackLeftovers {
-    let bufferedBytes = 0;
-    let timers = 0;
-    for (const flow of this.#flows.all()) {
-      if (flow.isTimeWait) continue;
-      bufferedBytes += flow.tcb.sendBuffer.length + flow.tcb.receiveBuffer.available;
-      if (flow.timer.isArmed) timers++;
-    }
-    return {
-      sockets: this.socketCount,
-      timeWait: this.#timeWait.size,
-      listeners: this.#listeners.length,
-      bufferedBytes,
-      timers,
-    };
+    return countLeftovers(this.#flows.all(), this.#listeners.size);
   }
 
   #stateChanged(flow: Flow): void {
@@ -418,8 +408,12 @@ export class Stack implements TcbHost, FlowOwner {
     nextHop: IpAddress,
     config: TcpConfig,
     nowMs: number,
+    replacedNxt: number | null = null,
   ): Flow {
     const secrets = this.#secrets;
+    let iss = secrets.initialSequence(local, localPort, remote, remotePort, nowMs);
+    // RFC 6191 §2: beyond all that the connection in TIME-WAIT has sent, however fast that was.
+    if (replacedNxt !== null && ((iss - replacedNxt) | 0) <= 0) iss = (replacedNxt + 65_537) | 0;
     const hash = this.#flows.hash(local, localPort, remote, remotePort);
     const flow = new Flow(this, local, localPort, remote, remotePort, nextHop, hash);
     const headers = TCP_HEADER_BYTES + this.network.ipHeaderBytes;
@@ -430,7 +424,7 @@ export class Stack implements TcbHost, FlowOwner {
       localPort,
       remotePort,
       this.network.mtu - headers,
-      secrets.initialSequence(local, localPort, remote, remotePort, nowMs),
+      iss,
       secrets.timestampOffset(local, localPort, remote, remotePort),
     );
     this.#flows.add(flow);
@@ -447,29 +441,24 @@ export class Stack implements TcbHost, FlowOwner {
     if (!this.#flows.remove(flow)) return;
     flow.isGone = true;
     this.timers.cancel(flow.timer);
-    if (flow.isTimeWait) {
-      this.#timeWait.remove(flow);
-    } else if (flow.listener !== null) {
-      (flow.isOffered ? flow.listener.ready : flow.listener.halfOpen).remove(flow);
-    }
+    if (flow.isTimeWait) this.#timeWait.remove(flow);
+    this.#leaveListener(flow);
+  }
+
+  #leaveListener(flow: Flow): void {
+    const { listener } = flow;
+    if (listener === null) return;
+    (flow.isOffered ? listener.ready : listener.halfOpen).remove(flow);
     flow.listener = null;
   }
 
   /** ARP requests are sent here, between frames; the timer is for when no round would come. */
   #housekeep(nowMs: number): void {
     const { network } = this;
+    const timer = this.#housekeeping;
     if (network.nextTimeout() <= nowMs) network.onTimeout(nowMs);
     const at = network.nextTimeout();
-    if (at === Number.POSITIVE_INFINITY || this.#housekeeping.whenMs === at) return;
-    this.timers.arm(this.#housekeeping, at);
-  }
-
-  #rearm(flow: Flow): void {
-    const { tcb, timer } = flow;
-    if (flow.isGone) return;
-    const at = nextTimeout(tcb);
-    // Later than armed: let it fire early once instead of moving it for every segment.
-    if (at === Number.POSITIVE_INFINITY || (timer.isArmed && timer.whenMs <= at)) return;
+    if (at === Number.POSITIVE_INFINITY || (timer.isArmed && timer.whenMs === at)) return;
     this.timers.arm(timer, at);
   }
 
@@ -491,8 +480,13 @@ export class Stack implements TcbHost, FlowOwner {
   #listenPort(): number {
     const { address } = this.network;
     const { ephemeralFirst, ephemeralLast } = this.limits;
-    return this.#secrets.ephemeralPort(address, address, 0, ephemeralFirst, ephemeralLast, (port) =>
-      this.#listeners.every((listener) => listener.port !== port),
+    return this.#secrets.ephemeralPort(
+      address,
+      address,
+      0,
+      ephemeralFirst,
+      ephemeralLast,
+      (port) => !this.#listeners.hasPort(port),
     );
   }
 }
@@ -500,8 +494,4 @@ export class Stack implements TcbHost, FlowOwner {
 /** A port must not be connected to itself: a simultaneous open would make it its own peer. */
 function isSelf(local: IpAddress, port: number, remote: IpAddress, remotePort: number): boolean {
   return port === remotePort && local.equals(remote);
-}
-
-function overlaps(a: IpAddress | null, b: IpAddress | null): boolean {
-  return a === null || b === null || a.equals(b);
 }

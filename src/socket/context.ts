@@ -16,8 +16,9 @@ import type { Driver, DriverStatistics } from "../link/driver.ts";
 import type { NeighbourLimits, NeighbourStatistics } from "../link/neighbours.ts";
 import { createStack, parseStationMac, type TcpConfig } from "../mctx/create.ts";
 import type { Flow } from "../mctx/flow.ts";
+import type { StackLeftovers } from "../mctx/leftovers.ts";
 import type { Limits } from "../mctx/limits.ts";
-import type { Stack, StackLeftovers } from "../mctx/stack.ts";
+import type { Stack } from "../mctx/stack.ts";
 import { checkAddress, checkOptions } from "./arguments.ts";
 import { ENETDOWN, invalid, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
@@ -242,12 +243,11 @@ export function createContext(options: ContextOptions): Context {
  */
 export function* useContext(context: Context): Operation<void> {
   const coroutine = coroutineFor("useContext", context);
-  coroutine.locals ??= new Map();
-  coroutine.locals.set(CONTEXT, context);
+  coroutine.setLocal(CONTEXT, context);
 }
 
 /**
- * Runs an operation with a context in scope.
+ * Runs an operation with a context in scope, also for the coroutines that it starts.
  *
  * @param context - an open context
  * @param op - an operation or a generator function
@@ -264,13 +264,12 @@ export function* useContext(context: Context): Operation<void> {
  */
 export function* withContext<T>(context: Context, op: OperationLike<T>): Operation<T> {
   const coroutine = coroutineFor("withContext", context);
-  const before = coroutine.locals?.get(CONTEXT);
-  coroutine.locals ??= new Map();
-  coroutine.locals.set(CONTEXT, context);
+  const before = coroutine.locals;
+  coroutine.setLocal(CONTEXT, context);
   try {
     return yield* typeof op === "function" ? op() : op;
   } finally {
-    coroutine.locals.set(CONTEXT, before);
+    coroutine.locals = before;
   }
 }
 

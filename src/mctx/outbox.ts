@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// What a round has given rise to and `flush` sends: flows with output or timers to look at, and
+// flows that were reset. When the driver's tx ring is full, the rest comes first in the next round.
+
+import type { TimerWheel } from "../../scheduler/timer-wheel.ts";
+import { abort } from "../tcp/calls.ts";
+import { CLOSED } from "../tcp/state.ts";
+import { output } from "../tcp/tcp-out.ts";
+import { nextTimeout } from "../tcp/timers.ts";
+import type { Flow } from "./flow.ts";
+import type { Transmitter } from "./tx.ts";
+
+/** The flows to send for at the end of a round. */
+export class Outbox {
+  readonly #timers: TimerWheel;
+  readonly #tx: Transmitter;
+  #queued: Flow[];
+  #spare: Flow[];
+  /** Reset while the ring was full: their RST goes out when there is room. */
+  #dying: Flow[];
+  /** Set when the ring had no room for a segment. */
+  #isRingFull: boolean;
+
+  constructor(timers: TimerWheel, tx: Transmitter) {
+    this.#timers = timers;
+    this.#tx = tx;
+    this.#queued = [];
+    this.#spare = [];
+    this.#dying = [];
+    this.#isRingFull = false;
+  }
+
+  /** Flows that wait. */
+  get size(): number {
+    return this.#queued.length + this.#dying.length;
+  }
+
+  /** The flow's output and timer are to be looked at. */
+  touch(flow: Flow): void {
+    if (flow.isQueued || flow.isGone) return;
+    flow.isQueued = true;
+    this.#queued.push(flow);
+  }
+
+  /** The ring had no room for a segment of the flow: it is asked again in the next round. */
+  postpone(flow: Flow): void {
+    this.#isRingFull = true;
+    this.touch(flow);
+  }
+
+  /** The flow is to be reset as soon as the ring has room for the RST. */
+  abortLater(flow: Flow): void {
+    this.#dying.push(flow);
+  }
+
+  /** Sends for all, as far as the ring has room, and sets their timers. */
+  flush(nowMs: number): void {
+    this.#isRingFull = false;
+    if (this.#dying.length > 0) this.#abort(nowMs);
+    const flows = this.#queued;
+    this.#queued = this.#spare;
+    for (let i = 0; i < flows.length; i++) {
+      const flow = flows[i] as Flow;
+      if (this.#isRingFull) {
+        this.#queued.push(flow);
+        continue;
+      }
+      flow.isQueued = false;
+      if (flow.isGone) continue;
+      output(flow.tcb, nowMs);
+      this.#rearm(flow);
+    }
+    flows.length = 0;
+    this.#spare = flows;
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    for (const flow of this.#queued) flow.isQueued = false;
+    this.#queued.length = 0;
+    this.#dying.length = 0;
+  }
+
+  #abort(nowMs: number): void {
+    const flows = this.#dying;
+    let done = 0;
+    for (; done < flows.length && this.#tx.reserve(); done++) {
+      const { tcb } = flows[done] as Flow;
+      if (tcb.state !== CLOSED) abort(tcb, nowMs);
+    }
+    flows.splice(0, done);
+  }
+
+  #rearm(flow: Flow): void {
+    const { tcb, timer } = flow;
+    if (flow.isGone) return;
+    const at = nextTimeout(tcb);
+    // Later than armed: let it fire early once instead of moving it for every segment.
+    if (at === Number.POSITIVE_INFINITY || (timer.isArmed && timer.whenMs <= at)) return;
+    this.#timers.arm(timer, at);
+  }
+}
