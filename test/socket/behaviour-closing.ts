@@ -4,7 +4,6 @@
 
 import { expect } from "vitest";
 import { bundle, go, now, type Operation, shield, sleep, tcp } from "../../src/index.ts";
-import type { Test } from "./behaviour.ts";
 import {
   codeOf,
   connected,
@@ -14,114 +13,10 @@ import {
   type Pair,
   pattern,
   readAll,
+  type Scenario,
+  scenario,
   soon,
 } from "./support/helpers.ts";
-
-/** Registers the tests of the end of a connection. */
-export function describeClosing(test: Test): void {
-  describeOrderly(test);
-  describeHandles(test);
-  describeResets(test);
-}
-
-function describeOrderly(test: Test): void {
-  for (const side of ["client", "server"] as const) {
-    const other = side === "client" ? "server" : "client";
-
-    test(`half-close by the ${side}: the other direction goes on`, function* (net) {
-      const pair = yield* connected(net);
-      const bytes = pattern(300_000);
-      yield* pair[side].send(Uint8Array.of(1, 2), soon());
-      pair[side].done();
-      expect(yield* readAll(pair[other])).toEqual(Uint8Array.of(1, 2));
-      yield* go(function* () {
-        yield* pair[other].send(bytes, soon());
-        yield* pair[other].close(soon());
-      });
-      expectSame(yield* readAll(pair[side]), bytes);
-      yield* pair[side].close(soon());
-    });
-
-    test(`close by the ${side}, then by the other: both orderly`, function* (net) {
-      const pair = yield* connected(net);
-      const closing = yield* go(() => pair[side].close(soon()));
-      expect(yield* readAll(pair[other])).toHaveLength(0);
-      expect(closing.isEnded).toBe(false);
-      yield* pair[other].close(soon());
-      yield* closing.join(soon());
-      expect([pair.client.isOpen, pair.server.isOpen]).toEqual([false, false]);
-    });
-
-    test(`close by the ${side} delivers every byte first`, function* (net) {
-      const pair = yield* connected(net);
-      const bytes = pattern(1_000_000);
-      const closing = yield* go(function* () {
-        yield* pair[side].send(bytes, soon());
-        yield* pair[side].close(soon());
-      });
-      expectSame(yield* readAll(pair[other], 3_000), bytes);
-      yield* pair[other].close(soon());
-      yield* closing.join(soon());
-    });
-  }
-
-  test("close by both at once: both orderly", function* (net) {
-    const { client, server } = yield* connected(net);
-    const group = yield* bundle();
-    yield* group.go(() => client.close(soon()));
-    yield* group.go(() => server.close(soon()));
-    yield* group.wait(soon());
-  });
-
-  test("close after done, close after the peer has closed", function* (net) {
-    const { client, server } = yield* connected(net);
-    client.done();
-    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
-    const closing = yield* go(() => server.close(soon()));
-    yield* sleep(now() + 10);
-    yield* client.close(soon());
-    yield* closing.join(soon());
-  });
-
-  test("bytes that came before both FINs can be read long after", function* (net) {
-    const { client, server } = yield* connected(net);
-    yield* server.send(pattern(1_000), soon());
-    server.done();
-    client.done();
-    yield* sleep(now() + 50);
-    expectSame(yield* readAll(client), pattern(1_000));
-    yield* client.close(soon());
-    yield* server.close(soon());
-  });
-
-  test("close drops what is unread, and what still arrives, without a RST", function* (net) {
-    const { client, server } = yield* connected(net);
-    yield* server.send(pattern(100_000), soon());
-    const closing = yield* go(() => client.close(soon()));
-    yield* server.send(pattern(500_000), soon());
-    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
-    yield* server.close(soon());
-    yield* closing.join(soon());
-  });
-
-  test("close works inside shield in a cancelled coroutine: orderly", function* (net) {
-    const { client, server } = yield* connected(net);
-    let hasClosed = false;
-    const worker = yield* go(function* () {
-      try {
-        yield* sleep(-1);
-      } finally {
-        yield* shield(soon(), () => client.close(soon()));
-        hasClosed = true;
-      }
-    });
-    yield* sleep(now() + 5);
-    worker.cancel();
-    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
-    yield* server.close(soon());
-    while (!hasClosed) yield* sleep(now() + 1);
-  });
-}
 
 /** Every call on a handle that is gone. */
 function* expectGone(conn: Pair["client"]): Operation<void> {
@@ -137,22 +32,124 @@ function* expectGone(conn: Pair["client"]): Operation<void> {
   yield* owner.close();
 }
 
-function describeHandles(test: Test): void {
-  test("after close every call is EBADF, and abort does nothing", function* (net) {
+/** The end of a connection. */
+export const CLOSING: readonly Scenario[] = [
+  ...(["client", "server"] as const).flatMap((side) => {
+    const other = side === "client" ? "server" : "client";
+    return [
+      scenario(`half-close by the ${side}: the other direction goes on`, function* (net) {
+        const pair = yield* connected(net);
+        const bytes = pattern(300_000);
+        yield* pair[side].send(Uint8Array.of(1, 2), soon());
+        pair[side].done();
+        expect(yield* readAll(pair[other])).toEqual(Uint8Array.of(1, 2));
+        yield* go(function* () {
+          yield* pair[other].send(bytes, soon());
+          yield* pair[other].close(soon());
+        });
+        expectSame(yield* readAll(pair[side]), bytes);
+        yield* pair[side].close(soon());
+      }),
+
+      scenario(`close by the ${side}, then by the other: both orderly`, function* (net) {
+        const pair = yield* connected(net);
+        const closing = yield* go(() => pair[side].close(soon()));
+        expect(yield* readAll(pair[other])).toHaveLength(0);
+        expect(closing.isEnded).toBe(false);
+        yield* pair[other].close(soon());
+        yield* closing.join(soon());
+        expect([pair.client.isOpen, pair.server.isOpen]).toEqual([false, false]);
+      }),
+
+      scenario(`close by the ${side} delivers every byte first`, function* (net) {
+        const pair = yield* connected(net);
+        const bytes = pattern(1_000_000);
+        const closing = yield* go(function* () {
+          yield* pair[side].send(bytes, soon());
+          yield* pair[side].close(soon());
+        });
+        expectSame(yield* readAll(pair[other], 3_000), bytes);
+        yield* pair[other].close(soon());
+        yield* closing.join(soon());
+      }),
+    ];
+  }),
+
+  scenario("close by both at once: both orderly", function* (net) {
+    const { client, server } = yield* connected(net);
+    const group = yield* bundle();
+    yield* group.go(() => client.close(soon()));
+    yield* group.go(() => server.close(soon()));
+    yield* group.wait(soon());
+  }),
+
+  scenario("close after done, close after the peer has closed", function* (net) {
+    const { client, server } = yield* connected(net);
+    client.done();
+    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
+    const closing = yield* go(() => server.close(soon()));
+    yield* sleep(now() + 10);
+    yield* client.close(soon());
+    yield* closing.join(soon());
+  }),
+
+  scenario("bytes that came before both FINs can be read long after", function* (net) {
+    const { client, server } = yield* connected(net);
+    yield* server.send(pattern(1_000), soon());
+    server.done();
+    client.done();
+    yield* sleep(now() + 50);
+    expectSame(yield* readAll(client), pattern(1_000));
+    yield* client.close(soon());
+    yield* server.close(soon());
+  }),
+
+  scenario("close drops what is unread, and what still arrives, without a RST", function* (net) {
+    const { client, server } = yield* connected(net);
+    yield* server.send(pattern(100_000), soon());
+    const closing = yield* go(() => client.close(soon()));
+    yield* server.send(pattern(500_000), soon());
+    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
+    yield* server.close(soon());
+    yield* closing.join(soon());
+  }),
+
+  scenario("close works inside shield in a cancelled coroutine: orderly", function* (net) {
+    const { client, server } = yield* connected(net);
+    let hasClosed = false;
+    const worker = yield* go(function* () {
+      try {
+        yield* sleep(-1);
+      } finally {
+        yield* shield(soon(), () => client.close(soon()));
+        hasClosed = true;
+      }
+    });
+    yield* sleep(now() + 5);
+    worker.cancel();
+    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
+    yield* server.close(soon());
+    while (!hasClosed) yield* sleep(now() + 1);
+  }),
+];
+
+/** Handles that are gone. */
+export const HANDLES: readonly Scenario[] = [
+  scenario("after close every call is EBADF, and abort does nothing", function* (net) {
     const { client, server } = yield* connected(net);
     const closing = yield* go(() => server.close(soon()));
     yield* client.close(soon());
     yield* closing.join(soon());
     yield* expectGone(client);
-  });
+  }),
 
-  test("after abort every call is EBADF, and abort does nothing", function* (net) {
+  scenario("after abort every call is EBADF, and abort does nothing", function* (net) {
     const { client } = yield* connected(net);
     client.abort();
     yield* expectGone(client);
-  });
+  }),
 
-  test("close twice: the second is EBADF and does not disturb the first", function* (net) {
+  scenario("close twice: the second is EBADF and does not disturb the first", function* (net) {
     const { client, server } = yield* connected(net);
     const closing = yield* go(() => client.close(soon()));
     yield* sleep(now() + 5);
@@ -160,9 +157,9 @@ function describeHandles(test: Test): void {
     yield* fails("EBADF", () => client.close(0));
     yield* server.close(soon());
     yield* closing.join(soon());
-  });
+  }),
 
-  test("a second close in a cancelled coroutine does not disturb the first", function* (net) {
+  scenario("a second close in a cancelled coroutine does not disturb the first", function* (net) {
     const { client, server } = yield* connected(net);
     const closing = yield* go(() => client.close(soon()));
     const second = yield* go(function* () {
@@ -178,9 +175,9 @@ function describeHandles(test: Test): void {
     expect(closing.isEnded).toBe(false);
     yield* server.close(soon());
     yield* closing.join(soon());
-  });
+  }),
 
-  test("close gives EBADF to those blocked on the handle", function* (net) {
+  scenario("close gives EBADF to those blocked on the handle", function* (net) {
     const { client, server } = yield* connected(net);
     const codes: string[] = [];
     yield* go(function* () {
@@ -195,9 +192,9 @@ function describeHandles(test: Test): void {
     expect(codes).toEqual(["EBADF", "EBADF"]);
     yield* server.close(soon());
     yield* closing.join(soon());
-  });
+  }),
 
-  test("abort gives EBADF to those blocked on the handle", function* (net) {
+  scenario("abort gives EBADF to those blocked on the handle", function* (net) {
     const { client } = yield* connected(net);
     const codes: string[] = [];
     yield* go(function* () {
@@ -210,9 +207,9 @@ function describeHandles(test: Test): void {
     client.abort();
     yield* sleep(now() + 10);
     expect(codes).toEqual(["EBADF", "EBADF"]);
-  });
+  }),
 
-  test("after done: send is EPIPE, done is EPIPE, receiving goes on", function* (net) {
+  scenario("after done: send is EPIPE, done is EPIPE, receiving goes on", function* (net) {
     const { client, server } = yield* connected(net);
     client.done();
     const error = yield* fails("EPIPE", () => client.send(Uint8Array.of(1), soon()));
@@ -222,9 +219,9 @@ function describeHandles(test: Test): void {
     const buf = new Uint8Array(1);
     yield* client.recv(buf, soon());
     expect(buf[0]).toBe(4);
-  });
+  }),
 
-  test("done ends a blocked send with EPIPE; what was taken is delivered", function* (net) {
+  scenario("done ends a blocked send with EPIPE; what was taken is delivered", function* (net) {
     const { client, server } = yield* connected(net);
     const bytes = pattern(3_000_000);
     let sent = -1;
@@ -236,35 +233,39 @@ function describeHandles(test: Test): void {
     const got = yield* readAll(server);
     expect(sent).toBe(got.length);
     expectSame(got, bytes.subarray(0, sent));
-  });
-}
+  }),
+];
 
-function describeResets(test: Test): void {
-  test("abort by the peer: ECONNRESET for those who wait and for all later calls", function* (net) {
-    const { client, server } = yield* connected(net);
-    const codes: string[] = [];
-    const receiving = yield* go(function* () {
-      codes.push((yield* failure(() => client.recv(new Uint8Array(1), soon()))).code);
-    });
-    const sending = yield* go(function* () {
-      codes.push((yield* failure(() => client.send(pattern(3_000_000), soon()))).code);
-    });
-    yield* sleep(now() + 20);
-    server.abort();
-    yield* receiving.join(soon());
-    yield* sending.join(soon());
-    expect(codes).toEqual(["ECONNRESET", "ECONNRESET"]);
-    yield* fails("ECONNRESET", () => client.recvSome(new Uint8Array(1), soon()));
-    yield* fails("ECONNRESET", () => client.send(Uint8Array.of(1), soon()));
-    expect(codeOf(() => client.done())).toBe("ECONNRESET");
-    expect(client.isOpen).toBe(true);
-    const error = yield* fails("ECONNRESET", () => client.close(soon()));
-    expect(error.syscall).toBe("tcp.close");
-    expect(client.isOpen).toBe(false);
-    yield* fails("EBADF", () => client.close(soon()));
-  });
+/** Resets. */
+export const RESETS: readonly Scenario[] = [
+  scenario(
+    "abort by the peer: ECONNRESET for those who wait and for all later calls",
+    function* (net) {
+      const { client, server } = yield* connected(net);
+      const codes: string[] = [];
+      const receiving = yield* go(function* () {
+        codes.push((yield* failure(() => client.recv(new Uint8Array(1), soon()))).code);
+      });
+      const sending = yield* go(function* () {
+        codes.push((yield* failure(() => client.send(pattern(3_000_000), soon()))).code);
+      });
+      yield* sleep(now() + 20);
+      server.abort();
+      yield* receiving.join(soon());
+      yield* sending.join(soon());
+      expect(codes).toEqual(["ECONNRESET", "ECONNRESET"]);
+      yield* fails("ECONNRESET", () => client.recvSome(new Uint8Array(1), soon()));
+      yield* fails("ECONNRESET", () => client.send(Uint8Array.of(1), soon()));
+      expect(codeOf(() => client.done())).toBe("ECONNRESET");
+      expect(client.isOpen).toBe(true);
+      const error = yield* fails("ECONNRESET", () => client.close(soon()));
+      expect(error.syscall).toBe("tcp.close");
+      expect(client.isOpen).toBe(false);
+      yield* fails("EBADF", () => client.close(soon()));
+    },
+  ),
 
-  test("abort by the peer while closing: ECONNRESET, and the handle is gone", function* (net) {
+  scenario("abort by the peer while closing: ECONNRESET, and the handle is gone", function* (net) {
     const { client, server } = yield* connected(net);
     let code = "";
     const closing = yield* go(function* () {
@@ -274,26 +275,29 @@ function describeResets(test: Test): void {
     server.abort();
     yield* closing.join(soon());
     expect([code, client.isOpen]).toEqual(["ECONNRESET", false]);
-  });
+  }),
 
-  test("close that times out resets the peer: ETIMEDOUT here, ECONNRESET there", function* (net) {
-    const { client, server } = yield* connected(net);
-    yield* fails("ETIMEDOUT", () => client.close(now() + 30));
-    expect(client.isOpen).toBe(false);
-    // The FIN came before the RST: what was to be read has been read, sending fails.
-    expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
-    yield* sleep(now() + 20);
-    yield* fails("ECONNRESET", () => server.send(Uint8Array.of(1), 0));
-    yield* fails("ECONNRESET", () => server.close(soon()));
-  });
+  scenario(
+    "close that times out resets the peer: ETIMEDOUT here, ECONNRESET there",
+    function* (net) {
+      const { client, server } = yield* connected(net);
+      yield* fails("ETIMEDOUT", () => client.close(now() + 30));
+      expect(client.isOpen).toBe(false);
+      // The FIN came before the RST: what was to be read has been read, sending fails.
+      expect(yield* server.recvSome(new Uint8Array(1), soon())).toBe(0);
+      yield* sleep(now() + 20);
+      yield* fails("ECONNRESET", () => server.send(Uint8Array.of(1), 0));
+      yield* fails("ECONNRESET", () => server.close(soon()));
+    },
+  ),
 
-  test("close with deadline 0 resets unless the peer has closed", function* (net) {
+  scenario("close with deadline 0 resets unless the peer has closed", function* (net) {
     const { client, server } = yield* connected(net);
     yield* fails("ETIMEDOUT", () => client.close(0));
     yield* fails("ECONNRESET", () => server.recv(new Uint8Array(1), soon()));
-  });
+  }),
 
-  test("close that is cancelled resets the peer: ECANCELED", function* (net) {
+  scenario("close that is cancelled resets the peer: ECANCELED", function* (net) {
     const { client, server } = yield* connected(net);
     let code = "";
     const closing = yield* go(function* () {
@@ -304,9 +308,9 @@ function describeResets(test: Test): void {
     yield* sleep(now() + 10);
     expect([code, client.isOpen]).toEqual(["ECANCELED", false]);
     yield* fails("ECONNRESET", () => server.close(soon()));
-  });
+  }),
 
-  test("close in a coroutine that is cancelled already: RST, handle gone", function* (net) {
+  scenario("close in a coroutine that is cancelled already: RST, handle gone", function* (net) {
     const { client, server } = yield* connected(net);
     let code = "";
     const worker = yield* go(function* () {
@@ -320,9 +324,9 @@ function describeResets(test: Test): void {
     worker.cancel();
     yield* fails("ECONNRESET", () => server.recv(new Uint8Array(1), soon()));
     expect([code, client.isOpen]).toEqual(["ECANCELED", false]);
-  });
+  }),
 
-  test("close holds its deadline against a peer that sends for ever", function* (net) {
+  scenario("close holds its deadline against a peer that sends for ever", function* (net) {
     const { client, server } = yield* connected(net);
     const flooding = yield* go(function* () {
       const bytes = new Uint8Array(100_000);
@@ -336,9 +340,9 @@ function describeResets(test: Test): void {
     yield* sleep(now() + 20);
     yield* fails("ETIMEDOUT", () => client.close(now() + 60));
     expect((yield* flooding.join(soon())).code).toBe("ECONNRESET");
-  });
+  }),
 
-  test("a connection refused after the handshake does not hurt the listener", function* (net) {
+  scenario("a connection refused after the handshake does not hurt the listener", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const target = { ...listener.local, context: net.client };
     const dead = yield* tcp.connect(target, soon());
@@ -348,5 +352,5 @@ function describeResets(test: Test): void {
     const alive = yield* tcp.connect(target, soon());
     const server = yield* listener.accept(soon());
     expect(server.remote.port).toBe(alive.local.port);
-  });
-}
+  }),
+];

@@ -13,7 +13,6 @@ import {
   type TcpListener,
   tcp,
 } from "../../src/index.ts";
-import type { Test } from "./behaviour.ts";
 import { connected, echo, fails, failure, soon, type TwoEnds } from "./support/helpers.ts";
 
 function* connectTo(net: TwoEnds, listener: TcpListener): Operation<TcpConnection> {
@@ -26,9 +25,9 @@ function* ping(conn: TcpConnection): Operation<void> {
   yield* conn.recv(new Uint8Array(1), soon());
 }
 
-/** Registers the tests of `serve`. */
-export function describeServing(test: Test): void {
-  test("serves each connection in a coroutine that owns it", function* (net) {
+/** `serve`. */
+export const SERVING: readonly Scenario[] = [
+  scenario("serves each connection in a coroutine that owns it", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const served: TcpConnection[] = [];
     const serving = yield* go(() =>
@@ -45,9 +44,9 @@ export function describeServing(test: Test): void {
     expect(served.map((conn) => conn.isOpen)).toEqual([false, true]);
     b.abort();
     serving.cancel();
-  });
+  }),
 
-  test("serves at most maxConnections at once; the others wait", function* (net) {
+  scenario("serves at most maxConnections at once; the others wait", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     let active = 0;
     let most = 0;
@@ -78,9 +77,9 @@ export function describeServing(test: Test): void {
     expect(listener.statistics().accepted).toBe(7);
     yield* sleep(now() + 20);
     serving.cancel();
-  });
+  }),
 
-  test("an error in one handler resets that connection only", function* (net) {
+  scenario("an error in one handler resets that connection only", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const seen: unknown[] = [];
     const serving = yield* go(() =>
@@ -106,9 +105,9 @@ export function describeServing(test: Test): void {
     yield* good.close(soon());
     yield* sleep(now() + 20);
     serving.cancel();
-  });
+  }),
 
-  test("an onError that throws does not end the server", function* (net) {
+  scenario("an onError that throws does not end the server", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const onError = (): void => {
       throw new Error("onError is broken too");
@@ -125,9 +124,9 @@ export function describeServing(test: Test): void {
     }
     expect(serving.isEnded).toBe(false);
     serving.cancel();
-  });
+  }),
 
-  test("cancelled: it stops listening and cancels its handlers", function* (net) {
+  scenario("cancelled: it stops listening and cancels its handlers", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const codes: string[] = [];
     const serving = yield* go(() =>
@@ -141,9 +140,9 @@ export function describeServing(test: Test): void {
     yield* fails("ECONNRESET", () => conn.recv(new Uint8Array(1), soon()));
     expect([codes, listener.isOpen]).toEqual([["ECANCELED"], false]);
     yield* fails("ECONNREFUSED", () => connectTo(net, listener));
-  });
+  }),
 
-  test("cancelled with graceMs: handlers may end by themselves", function* (net) {
+  scenario("cancelled with graceMs: handlers may end by themselves", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const serving = yield* go(() => listener.serve(echo, { graceMs: 5_000 }));
     const conn = yield* connectTo(net, listener);
@@ -156,9 +155,9 @@ export function describeServing(test: Test): void {
     expect(serving.isEnded).toBe(false);
     yield* conn.close(soon());
     while (!serving.isEnded) yield* sleep(now() + 1);
-  });
+  }),
 
-  test("cancelled with graceMs: handlers that go on are cancelled then", function* (net) {
+  scenario("cancelled with graceMs: handlers that go on are cancelled then", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     let code = "";
     const serving = yield* go(() =>
@@ -177,9 +176,9 @@ export function describeServing(test: Test): void {
     yield* fails("ECONNRESET", () => conn.recv(new Uint8Array(1), soon()));
     while (!serving.isEnded) yield* sleep(now() + 1);
     expect(code).toBe("ECANCELED");
-  });
+  }),
 
-  test("handlers may close in order when cancelled, in a shield", function* (net) {
+  scenario("handlers may close in order when cancelled, in a shield", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const serving = yield* go(() =>
       listener.serve(function* (conn) {
@@ -196,9 +195,9 @@ export function describeServing(test: Test): void {
     expect(yield* conn.recvSome(new Uint8Array(1), soon())).toBe(0);
     yield* conn.close(soon());
     while (!serving.isEnded) yield* sleep(now() + 1);
-  });
+  }),
 
-  test("closing the listener ends serve with EBADF", function* (net) {
+  scenario("closing the listener ends serve with EBADF", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     let code = "";
     yield* go(function* () {
@@ -208,9 +207,9 @@ export function describeServing(test: Test): void {
     listener.close();
     yield* sleep(now() + 5);
     expect(code).toBe("EBADF");
-  });
+  }),
 
-  test("a handler can keep a connection by moving it", function* (net) {
+  scenario("a handler can keep a connection by moving it", function* (net) {
     const listener = yield* tcp.listen({ port: 0, context: net.server });
     const home = yield* bundle();
     const kept: TcpConnection[] = [];
@@ -227,9 +226,9 @@ export function describeServing(test: Test): void {
     expect(kept[0]?.isOpen).toBe(false);
     yield* fails("ECONNRESET", () => conn.recv(new Uint8Array(1), soon()));
     serving.cancel();
-  });
+  }),
 
-  test("serve twice on one listener shares the connections", function* (net) {
+  scenario("serve twice on one listener shares the connections", function* (net) {
     const { listener, client, server } = yield* connected(net);
     client.abort();
     server.abort();
@@ -247,5 +246,5 @@ export function describeServing(test: Test): void {
     yield* go(() => failure(() => second.join(soon())));
     yield* sleep(now() + 20);
     expect(second.isEnded).toBe(true);
-  });
-}
+  }),
+];

@@ -23,6 +23,17 @@ export interface TwoEnds {
   readonly client: Context;
 }
 
+/** One test of the suite: it ends with nothing left in either context. */
+export interface Scenario {
+  readonly title: string;
+  readonly body: (net: TwoEnds) => Operation<void>;
+}
+
+/** Names a scenario. */
+export function scenario(title: string, body: Scenario["body"]): Scenario {
+  return { title, body };
+}
+
 /** A connection with both of its handles, and the listener it came through. */
 export interface Pair {
   readonly listener: TcpListener;
