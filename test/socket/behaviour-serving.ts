@@ -13,7 +13,16 @@ import {
   type TcpListener,
   tcp,
 } from "../../src/index.ts";
-import { connected, echo, fails, failure, soon, type TwoEnds } from "./support/helpers.ts";
+import {
+  connected,
+  echo,
+  fails,
+  failure,
+  type Scenario,
+  scenario,
+  soon,
+  type TwoEnds,
+} from "./support/helpers.ts";
 
 function* connectTo(net: TwoEnds, listener: TcpListener): Operation<TcpConnection> {
   return yield* tcp.connect({ ...listener.local, context: net.client }, soon());
