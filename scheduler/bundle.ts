@@ -7,7 +7,7 @@ import { Coroutine, type OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
 import { Failure } from "./failure.ts";
 import { bundleInTask } from "./foreign-scope.ts";
-import { Handle } from "./handle.ts";
+import { GoOperation, type Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
 import { checkOperation, refused, toIterator } from "./operation.ts";
@@ -83,11 +83,9 @@ export class Bundle {
    * @returns a handle to join it
    * @throws NetError EBADF (the bundle is closed), ECANCELED
    */
-  *go<T>(op: OperationLike<T>, options?: GoOptions): Operation<Handle<T>> {
+  go<T>(op: OperationLike<T>, options?: GoOptions): Operation<Handle<T>> {
     checkOperation("bundle.go", op);
-    yield* refuseIfCancelled("bundle.go");
-    if (this.hasClosed) throw new NetError("EBADF", "bundle.go");
-    return new Handle<T>(this.start(op, options?.name ?? ""));
+    return new GoOperation<T>(op, options?.name ?? "", this);
   }
 
   /**

@@ -400,6 +400,14 @@ export class Coroutine implements WaitOwner {
     this.resumeMode = routine.mode;
     this.resumeValue = routine.value;
     if (--this.credits >= 0) return true;
+    if (this.isInterrupted && !routine.data.critical) {
+      // Effects that never wait must not keep a cancelled coroutine going for ever.
+      this.refuse();
+      this.resumeMode = THROW;
+      this.resumeValue = new NetError("ECANCELED", "effect");
+      this.credits = READY_OPERATIONS_BUDGET;
+      return true;
+    }
     this.makeReady();
     return false;
   }
