@@ -5,7 +5,9 @@
 
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
-const MACHINE_TESTS = ["test/interop/**/*.test.ts", "test/native-io/**/*.test.ts"];
+const MACHINE_TESTS = ["interop", "native-io", "examples"].map(
+  (each) => `test/${each}/**/*.test.ts`,
+);
 const REPO_TESTS = ["test/repo/**/*.test.ts"];
 
 /** Where `.ci/run` wants the results as JSON; it counts them. */

@@ -77,7 +77,7 @@ function* scene(trace: Trace, title: string, play: () => Operation<void>): Opera
 function* echo(conn: TcpConnection): Operation<void> {
   const buf = new Uint8Array(65_536);
   for (let n: number; (n = yield* conn.recvSome(buf, now() + 10_000)) > 0; ) {
-    yield* conn.send(buf.subarray(0, n), now() + 1_000);
+    yield* conn.send(buf.subarray(0, n), now() + 10_000);
   }
   yield* conn.close(now() + 1_000);
 }

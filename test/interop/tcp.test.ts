@@ -102,13 +102,13 @@ describeWithNic("interop", () => {
     afterAll(() => machine?.remove());
 
     /** Registers a test on a stack of its own. */
-    function test(title: string, op: (lab: Lab) => Operation<void>): void {
+    function scenario(title: string, op: (lab: Lab) => Operation<void>): void {
       it(title, () => machine.run(op));
     }
 
     for (const [role, { open, opener }] of Object.entries(ROLES)) {
       describe(role, () => {
-        test("we close first: both FINs, both ACKs, no RST", function* (lab) {
+        scenario("we close first: both FINs, both ACKs, no RST", function* (lab) {
           const { conn, socket } = yield* open(lab);
           yield* say(conn, "from us");
           expect(yield* lab.kernel.call("read", socket, 7)).toBe("from us");
@@ -126,7 +126,7 @@ describeWithNic("interop", () => {
           expect(lab.mctx.leftovers()).toMatchObject({ sockets: 0, timeWait: 1 });
         });
 
-        test("the kernel closes first: both FINs, both ACKs, no RST", function* (lab) {
+        scenario("the kernel closes first: both FINs, both ACKs, no RST", function* (lab) {
           const { conn, socket } = yield* open(lab);
           yield* lab.kernel.call("write", socket, "good-bye");
           yield* lab.kernel.call("end", socket);
@@ -141,7 +141,7 @@ describeWithNic("interop", () => {
           expect(lab.mctx.leftovers()).toMatchObject({ sockets: 0, timeWait: 0 });
         });
 
-        test("after our half-close we still receive", function* (lab) {
+        scenario("after our half-close we still receive", function* (lab) {
           const { conn, socket } = yield* open(lab);
           yield* say(conn, "the question");
           conn.done();
@@ -155,7 +155,7 @@ describeWithNic("interop", () => {
           lab.wire.expectOrderly(opener, "out");
         });
 
-        test("the kernel's RST is ECONNRESET", function* (lab) {
+        scenario("the kernel's RST is ECONNRESET", function* (lab) {
           const { conn, socket } = yield* open(lab);
           const receiving = yield* go(() => codeOf(() => conn.recvSome(new Uint8Array(1), soon())));
           yield* lab.kernel.call("reset", socket);
@@ -165,14 +165,14 @@ describeWithNic("interop", () => {
           expect(lab.wire.has("in", "RST")).toBe(true);
         });
 
-        test("our abort is ECONNRESET for the kernel", function* (lab) {
+        scenario("our abort is ECONNRESET for the kernel", function* (lab) {
           const { conn, socket } = yield* open(lab);
           conn.abort();
           expect(yield* lab.kernel.call("closed", socket)).toBe("ECONNRESET");
           expect(lab.wire.has("out", "RST")).toBe(true);
         });
 
-        test("100 MB each way, at once, byte for byte", function* (lab) {
+        scenario("100 MB each way, at once, byte for byte", function* (lab) {
           const { conn, socket } = yield* open(lab);
           yield* go(() => sendBulk(conn));
           const receiving = yield* go(() => receiveBulk(conn));
@@ -189,7 +189,7 @@ describeWithNic("interop", () => {
       });
     }
 
-    test(`${MANY} connections of the kernel at once`, function* ({ kernel, wire }) {
+    scenario(`${MANY} connections of the kernel at once`, function* ({ kernel, wire }) {
       const listener = yield* tcp.listen({ port: PORT, backlog: MANY });
       yield* go(() =>
         listener.serve(function* (conn) {
@@ -205,7 +205,7 @@ describeWithNic("interop", () => {
       expect(wire.flags.filter((each) => each.includes("RST"))).toEqual([]);
     });
 
-    test(`${MANY} connections of ours at once`, function* ({ kernel, wire, mctx }) {
+    scenario(`${MANY} connections of ours at once`, function* ({ kernel, wire, mctx }) {
       yield* kernel.call("listen", KERNEL, PORT + 1, true);
       const clients = yield* bundle();
       let open = 0;
@@ -224,13 +224,13 @@ describeWithNic("interop", () => {
       expect(wire.flags.filter((each) => each.includes("RST"))).toEqual([]);
     });
 
-    test("nobody listens: ECONNREFUSED, both ways", function* ({ kernel }) {
+    scenario("nobody listens: ECONNREFUSED, both ways", function* ({ kernel }) {
       const ours = tcp.connect({ host: KERNEL, port: 9 }, soon());
       expect(yield* codeOf(() => ours)).toBe("ECONNREFUSED");
       expect(yield* codeOf(() => kernel.call("connect", OURS, 9))).toBe("ECONNREFUSED");
     });
 
-    test("a silent host: ETIMEDOUT, and its late SYN-ACK meets a RST", function* (lab) {
+    scenario("a silent host: ETIMEDOUT, and its late SYN-ACK meets a RST", function* (lab) {
       yield* lab.kernel.call("listen", KERNEL, PORT + 2, false);
       // The kernel sends what is for us to somebody else: nothing that it says reaches us.
       const neighbour = `${OURS} dev ${machine.kernelDevice}`;
@@ -248,7 +248,7 @@ describeWithNic("interop", () => {
       ]);
     });
 
-    test("an address that nobody has: EHOSTUNREACH", function* ({ wire }) {
+    scenario("an address that nobody has: EHOSTUNREACH", function* ({ wire }) {
       expect(yield* codeOf(() => tcp.connect({ host: NOBODY, port: PORT }))).toBe("EHOSTUNREACH");
       expect(wire.flags).toEqual([]);
     });
