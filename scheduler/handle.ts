@@ -2,7 +2,7 @@
 // What `go` returns: the way to wait for a coroutine and to get its result.
 
 import type { Effect, Operation } from "effection";
-import type { GoOptions } from "./bundle.ts";
+import type { Bundle, GoOptions } from "./bundle.ts";
 import { CANCELED, type Coroutine, ENDED, type OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
 import { goInTask } from "./foreign-scope.ts";
@@ -93,25 +93,31 @@ class JoinWait<T> extends Wait<T> {
 }
 
 /** `go`: an object and no generator, which would cost as much as the coroutine it starts. */
-class GoOperation<T> implements Operation<Handle<T>> {
+export class GoOperation<T> implements Operation<Handle<T>> {
   readonly op: OperationLike<T>;
   readonly name: string;
+  /** Where to; null: the caller's own. */
+  readonly bundle: Bundle | null;
 
-  constructor(op: OperationLike<T>, name: string) {
+  constructor(op: OperationLike<T>, name: string, bundle: Bundle | null) {
     this.op = op;
     this.name = name;
+    this.bundle = bundle;
   }
 
   [Symbol.iterator](): Iterator<Effect<unknown>, Handle<T>, unknown> {
-    if (current === null) return goInTask(this.op, { name: this.name })[Symbol.iterator]();
+    if (current === null && this.bundle === null) {
+      return goInTask(this.op, { name: this.name })[Symbol.iterator]();
+    }
     return this as unknown as Iterator<Effect<unknown>, Handle<T>, unknown>;
   }
 
   next(): IteratorResult<unknown, Handle<T>> {
-    const spawner = current as Coroutine;
-    if (spawner.isInterrupted) return refused(spawner, "go");
-    const value = new Handle<T>(spawner.bundleForOwn().start(this.op, this.name));
-    return { done: true, value };
+    const syscall = this.bundle === null ? "go" : "bundle.go";
+    if (current?.isInterrupted === true) return refused(current, syscall);
+    const bundle = this.bundle ?? (current as Coroutine).bundleForOwn();
+    if (bundle.isClosed) throw new NetError("EBADF", syscall);
+    return { done: true, value: new Handle<T>(bundle.start(this.op, this.name)) };
   }
 }
 
@@ -135,5 +141,5 @@ class GoOperation<T> implements Operation<Handle<T>> {
  */
 export function go<T>(op: OperationLike<T>, options?: GoOptions): Operation<Handle<T>> {
   checkOperation("go", op);
-  return new GoOperation<T>(op, options?.name ?? "");
+  return new GoOperation<T>(op, options?.name ?? "", null);
 }

@@ -300,7 +300,7 @@ export class Loop {
     for (let i = 0; i < pollers.length; i++) {
       work += this.guarded(pollers[i] as Poller, false, nowMs);
     }
-    const fired = this.timers.size === 0 ? 0 : this.timers.advance(nowMs);
+    const fired = this.timers.size === 0 ? 0 : this.fireTimers(nowMs);
     counts.fired += fired;
     work += fired + this.runForeign();
     let steps = 0;
@@ -320,6 +320,15 @@ export class Loop {
     for (let i = 0; i < pollers.length; i++) this.guarded(pollers[i] as Poller, true, nowMs);
     if (this.isOver) this.onRootEnded?.();
     return work + steps;
+  }
+
+  private fireTimers(nowMs: number): number {
+    try {
+      return this.timers.advance(nowMs);
+    } catch (error) {
+      this.fatal(error);
+      return 1;
+    }
   }
 
   /** A device that throws is taken off, and its error ends the root coroutine. */

@@ -3,6 +3,7 @@
 
 import type { Bundle } from "./bundle.ts";
 import { type Coroutine, ENDING } from "./coroutine.ts";
+import { current } from "./current.ts";
 import type { Loop } from "./loop.ts";
 
 /** Coroutines shown per bundle; the rest is counted. */
@@ -46,6 +47,7 @@ function addCoroutine(lines: string[], at: Coroutine, depth: number, nowMs: numb
 
 function stateOf(coroutine: Coroutine, nowMs: number): string {
   const marks = coroutine.isCancelled ? " (cancelled)" : "";
+  if (coroutine === current) return `running${marks}`;
   if (coroutine.phase >= ENDING) return `ending${marks}`;
   if (coroutine.isReady) return `ready${marks}`;
   const what = coroutine.wait?.syscall ?? "waits for an effect of Effection";
