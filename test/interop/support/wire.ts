@@ -52,7 +52,7 @@ export class Wire {
     expect(flags.slice(0, 2)).toEqual([`${opener} SYN`, `${answerer} SYN,ACK`]);
     expect(flags[2]).toMatch(new RegExp(`^${opener} .*ACK$`));
     expect(flags.filter((each) => each.includes("RST"))).toEqual([]);
-    const fins = this.segments.filter((each) => each.flags.includes("FIN"));
+    const fins = this.#fins();
     expect(fins.map((each) => each.direction)).toEqual(
       firstFin === "in" ? ["in", "out"] : ["out", "in"],
     );
@@ -62,5 +62,16 @@ export class Wire {
         each.direction !== fin.direction && each.ack === after;
       expect(this.segments.some(isAck), `ACK of the FIN ${fin.direction}`).toBe(true);
     }
+  }
+
+  /** Each FIN once: a busy machine may make either side send one again. */
+  #fins(): Segment[] {
+    return this.segments.filter(
+      (each, i) =>
+        each.flags.includes("FIN") &&
+        !this.segments
+          .slice(0, i)
+          .some((other) => other.flags.includes("FIN") && other.direction === each.direction),
+    );
   }
 }

@@ -1,0 +1,83 @@
+// The echo examples over real frames: with each other, and with the kernel's TCP.
+
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { abortable, run } from "../../src/index.ts";
+import { KernelPeer } from "../support/kernel-peer.ts";
+import { describeWithNic, NetNs } from "../support/netns.ts";
+import { Program } from "../support/program.ts";
+
+describeWithNic("the echo examples", () => {
+  let netns: NetNs;
+  const started: Program[] = [];
+
+  beforeEach(async () => {
+    netns = await NetNs.create();
+  });
+  afterEach(() => {
+    for (const program of started.splice(0)) program.signal("SIGKILL");
+    netns?.remove();
+  });
+
+  function start(name: string, ...args: readonly string[]): Program {
+    const program = Program.example(name, "--netns", netns.path, ...args);
+    started.push(program);
+    return program;
+  }
+
+  it("talk to each other over a veth pair", async () => {
+    netns.addVeth("veth-a", "veth-b");
+    const nic = ["--driver", "af_packet", "--interface"] as const;
+    const server = start("echo-server", ...nic, "veth-a", "--address", "10.78.0.1/24");
+    await server.printed(/listening on 10\.78\.0\.1:7777/);
+    const client = start(
+      "echo-client",
+      ...nic,
+      "veth-b",
+      "--address",
+      "10.78.0.2/24",
+      "--host",
+      "10.78.0.1",
+    );
+    expect(await client.exitCode()).toBe(0);
+    expect(client.output).toMatch(/^3: "hello" came back/m);
+    expect(client.output).toMatch(/^closed: the server has acknowledged everything/m);
+    server.signal("SIGINT");
+    expect(await server.exitCode()).toBe(130);
+    expect(server.output).toContain("connections served: 1");
+    expect(client.errors + server.errors).toBe("");
+  });
+
+  it("serve the kernel's clients on a TAP device", async () => {
+    const server = start("echo-server");
+    await server.printed(/listening on 10\.77\.0\.2:7777/);
+    const kernel = await KernelPeer.start(netns);
+    try {
+      await run(function* () {
+        expect(yield* kernel.call("echoMany", "10.77.0.2", 7777, 20)).toBe(20);
+      });
+    } finally {
+      kernel.close();
+    }
+    server.signal("SIGINT");
+    expect(await server.exitCode()).toBe(130);
+    expect(server.output).toContain("connections served: 20");
+  });
+
+  it("call the kernel's servers on a TAP device, and tell when there is none", async () => {
+    const kernel = await KernelPeer.start(netns);
+    try {
+      await run(function* () {
+        // Not the address of the device: it is made later.
+        yield* kernel.call("listen", "0.0.0.0", 7777, true);
+        const client = start("echo-client", "--count", "2", "--message", "to the kernel");
+        expect(yield* abortable(() => client.exitCode())).toBe(0);
+        expect(client.output).toMatch(/^2: "to the kernel" came back/m);
+      });
+    } finally {
+      kernel.close();
+    }
+    const refused = start("echo-client", "--port", "9");
+    expect(await refused.exitCode()).toBe(1);
+    expect(refused.errors).toMatch(/^echo-client: ECONNREFUSED: .*10\.77\.0\.1:9\n$/);
+  });
+});
