@@ -14,8 +14,11 @@ import type { Transmitter } from "./tx.ts";
 export class Outbox {
   readonly #timers: TimerWheel;
   readonly #tx: Transmitter;
-  #queued: Flow[];
-  #spare: Flow[];
+  // Two arrays in turn, with counts beside them: setting the length of an array, in every round,
+  // would be the dearest thing that a round does.
+  #queued: (Flow | null)[];
+  #queuedCount: number;
+  #spare: (Flow | null)[];
   /** Reset while the ring was full: their RST goes out when there is room. */
   #dying: Flow[];
   /** Set when the ring had no room for a segment. */
@@ -25,6 +28,7 @@ export class Outbox {
     this.#timers = timers;
     this.#tx = tx;
     this.#queued = [];
+    this.#queuedCount = 0;
     this.#spare = [];
     this.#dying = [];
     this.#isRingFull = false;
@@ -32,14 +36,14 @@ export class Outbox {
 
   /** Flows that wait. */
   get size(): number {
-    return this.#queued.length + this.#dying.length;
+    return this.#queuedCount + this.#dying.length;
   }
 
   /** The flow's output and timer are to be looked at. */
   touch(flow: Flow): void {
     if (flow.isQueued || flow.isGone) return;
     flow.isQueued = true;
-    this.#queued.push(flow);
+    this.#queued[this.#queuedCount++] = flow;
   }
 
   /** The ring had no room for a segment of the flow: it is asked again in the next round. */
@@ -58,11 +62,15 @@ export class Outbox {
     this.#isRingFull = false;
     if (this.#dying.length > 0) this.#abort(nowMs);
     const flows = this.#queued;
+    const count = this.#queuedCount;
     this.#queued = this.#spare;
-    for (let i = 0; i < flows.length; i++) {
+    this.#queuedCount = 0;
+    this.#spare = flows;
+    for (let i = 0; i < count; i++) {
       const flow = flows[i] as Flow;
+      flows[i] = null;
       if (this.#isRingFull) {
-        this.#queued.push(flow);
+        this.#queued[this.#queuedCount++] = flow;
         continue;
       }
       flow.isQueued = false;
@@ -70,14 +78,13 @@ export class Outbox {
       output(flow.tcb, nowMs);
       this.#rearm(flow);
     }
-    flows.length = 0;
-    this.#spare = flows;
   }
 
   /** Forgets all. */
   clear(): void {
-    for (const flow of this.#queued) flow.isQueued = false;
+    for (const flow of this.#queued) if (flow !== null) flow.isQueued = false;
     this.#queued.length = 0;
+    this.#queuedCount = 0;
     this.#dying.length = 0;
   }
 
