@@ -65,7 +65,7 @@ class PromiseWait<T> extends Wait<T> {
  * @throws NetError ECANCELED, ETIMEDOUT; or what the promise rejects with
  * @example
  * ```ts
- * const reply = yield* abortable((signal) => fetch(url, { signal }));
+ * const reply = yield* abortable((signal) => fetch("http://127.0.0.1:8080/", { signal }));
  * ```
  */
 export function* abortable<T>(fn: (signal: AbortSignal) => Promise<T>): Operation<T> {

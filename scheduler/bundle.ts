@@ -80,6 +80,7 @@ export class Bundle {
    * Starts a coroutine in this bundle. It runs for the first time after the caller has next waited.
    *
    * @param op - an operation or a generator function
+   * @param options - a name for `loop.tree()`
    * @returns a handle to join it
    * @throws NetError EBADF (the bundle is closed), ECANCELED
    */
@@ -103,14 +104,20 @@ export class Bundle {
    * cancelled coroutine too.
    *
    * @param deadline - absolute ms; past it the coroutines stay cancelled and are not waited for
-   * @throws NetError EBADF (closed already), EDEADLK (called from a coroutine of this bundle),
+   * @throws NetError EBADF (closed already), ECANCELED (only as a clause of `choose`: by itself
+   *   it works in a cancelled coroutine), EDEADLK (called from a coroutine of this bundle),
    *   ETIMEDOUT; or what a coroutine threw
    */
   close(deadline?: number): Wait<void> {
     return new BundleWait(this, true, deadline);
   }
 
-  /** Gives `resource` to this bundle, which aborts it when it ends. */
+  /**
+   * Gives `resource` to this bundle, which aborts it when it ends.
+   *
+   * @param resource - owned by the bundle from now on
+   * @throws NetError EBADF (the bundle is closed; `resource` is aborted)
+   */
   own(resource: Resource): void {
     if (this.hasClosed) {
       resource.abort();
@@ -120,7 +127,11 @@ export class Bundle {
     this.resources.add(resource);
   }
 
-  /** Takes `resource` back; it has ended or moves. */
+  /**
+   * Takes `resource` back; it has ended or moves.
+   *
+   * @param resource - what `own` was given; another is ignored
+   */
   disown(resource: Resource): void {
     this.resources?.delete(resource);
   }
@@ -336,7 +347,7 @@ function* refuseIfCancelled(syscall: string): Operation<void> {
  * @example
  * ```ts
  * const workers = yield* bundle({ name: "workers" });
- * for (const job of jobs) yield* workers.go(() => work(job));
+ * for (let i = 1; i <= 3; i++) yield* workers.go(() => sleep(now() + i * 100));
  * yield* workers.wait(now() + 10_000);
  * ```
  */

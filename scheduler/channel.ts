@@ -54,6 +54,7 @@ export class Channel<T> {
    * Takes the next value.
    *
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @returns the value
    * @throws NetError EBADF (closed), ECANCELED, EPIPE (`done` was called and nothing is left),
    *   ETIMEDOUT
    */
@@ -238,6 +239,7 @@ function rootOwner(wait: Wait<unknown>): WaitOwner | null {
  * Makes a channel.
  *
  * @param capacity - values that may wait in it; 0: each send meets a receive
+ * @returns an empty channel
  * @throws NetError EINVAL
  * @example
  * ```ts

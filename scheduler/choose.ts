@@ -151,7 +151,9 @@ type ValueOf<W> = W extends Wait<infer T> ? T : never;
  *   index in `error.clause`
  * @example
  * ```ts
- * const { index } = yield* choose([jobs.recv(), sleep(now() + 1_000)]);
+ * const jobs = channel<string>();
+ * const { index, value } = yield* choose([jobs.recv(), sleep(now() + 1_000)]);
+ * console.log(index === 0 ? `got ${value}` : "nothing for a second");
  * ```
  */
 export function choose<const C extends readonly Wait<unknown>[]>(

@@ -19,9 +19,11 @@ import { checkTime } from "./wait.ts";
  * @throws NetError ECANCELED, EINVAL, ETIMEDOUT, and whatever `op` throws
  * @example
  * ```ts
- * const reply = yield* withDeadline(now() + 5_000, function* () {
- *   yield* conn.send(request);
- *   return yield* conn.recvSome(buf);
+ * const questions = channel<string>();
+ * const answers = channel<string>();
+ * const answer = yield* withDeadline(now() + 5_000, function* () {
+ *   yield* questions.send("why?");
+ *   return yield* answers.recv();
  * });
  * ```
  */
@@ -57,13 +59,15 @@ function* haltOthers(coroutine: Coroutine, kept: readonly Task<unknown>[]): Oper
  * @param deadline - absolute ms on the loop's clock, negative: none
  * @param op - an operation or a generator function
  * @returns what `op` returns
- * @throws NetError EINVAL, ETIMEDOUT, and whatever `op` throws
+ * @throws NetError ECANCELED (only that of a coroutine which `op` joins), EINVAL, ETIMEDOUT, and
+ *   whatever `op` throws
  * @example
  * ```ts
+ * const log = channel<string>();
  * try {
- *   yield* conversation(conn);
+ *   yield* sleep(-1);
  * } finally {
- *   yield* shield(now() + 1_000, () => conn.close());
+ *   yield* shield(now() + 1_000, () => log.send("goodbye"));
  * }
  * ```
  */

@@ -1,9 +1,12 @@
 /**
  * The error codes of Caraway: a closed union, the Linux numbers behind them, and a text for each.
  *
- * Inside the core and across N-API an expected failure is a negative number (`-ERRNO.ETIMEDOUT`); a user
- * sees a {@link NetError} made from it. The numbers are those of Linux on every architecture we build for
- * (x86-64, arm64); MIPS, SPARC and Alpha number some of them otherwise, which would make this table wrong.
+ * Inside the core and across N-API an expected failure is a negative number (`-ERRNO.ETIMEDOUT`);
+ * a user
+ * sees a {@link NetError} made from it. The numbers are those of Linux on every architecture we
+ * build for
+ * (x86-64, arm64); MIPS, SPARC and Alpha number some of them otherwise, which would make this
+ * table wrong.
  * EWOULDBLOCK is EAGAIN and ENOTSUP is EOPNOTSUPP here, as in Linux.
  */
 

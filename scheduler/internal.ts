@@ -4,7 +4,8 @@
 export type { Bundle, Resource } from "./bundle.ts";
 export type { Coroutine } from "./coroutine.ts";
 export { codeOf, ERRNO, type ErrorCode } from "./errno.ts";
-export { Loop, type Poller } from "./loop.ts";
+export { Loop } from "./loop.ts";
 export { currentCoroutine, currentLoop } from "./loop-of.ts";
+export type { Poller } from "./loop-options.ts";
 export { Timer, TimerWheel } from "./timer-wheel.ts";
 export { PENDING, READY, Wait, type WaitOwner, WaitQueue } from "./wait.ts";

@@ -5,7 +5,15 @@ import type { Coroutine } from "./coroutine.ts";
 import { ancestor, current, loop } from "./current.ts";
 import { defaultLoop, type Loop } from "./loop.ts";
 
-/** The loop that runs the calling code; the default loop outside of any. */
+/**
+ * The loop that runs the calling code.
+ *
+ * @returns the loop; outside of any, the default one on the real clock
+ * @example
+ * ```ts
+ * console.log(currentLoop().tree());
+ * ```
+ */
 export function currentLoop(): Loop {
   return currentCoroutine()?.loop ?? loop ?? defaultLoop();
 }

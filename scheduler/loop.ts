@@ -10,6 +10,13 @@ import { RealClock } from "./clock-real.ts";
 import type { Coroutine } from "./coroutine.ts";
 import { setLoop } from "./current.ts";
 import type { ForeignTask } from "./foreign.ts";
+import type {
+  BusyPoll,
+  LoopLeftovers,
+  LoopOptions,
+  LoopStatistics,
+  Poller,
+} from "./loop-options.ts";
 import { NetError } from "./net-error.ts";
 import { OUTSIDE, Reducer, UNKNOWN } from "./reducer.ts";
 import { createLoopScope } from "./routine.ts";
@@ -32,57 +39,16 @@ const FOREIGN_GRACE_MS = 100;
 /** Node's timers count whole ms: a shorter wait is spun away when there is I/O to poll anyway. */
 const SHORTEST_SLEEP_MS = 1;
 
-/** Something that the loop polls: a context with its driver. */
-export interface Poller {
-  /** For messages. */
-  readonly name: string;
-  /** Takes what has arrived. @returns how much work was found */
-  poll(nowMs: number): number;
-  /** Sends what the round has given rise to. */
-  flush(nowMs: number): void;
-  /** True for a device outside this process, which no virtual clock can hurry. */
-  readonly isReal: boolean;
-  /** Asks for one `wake` when something arrives. @returns false: there is work already */
-  armWake(wake: () => void): boolean;
-  /** Takes that back. */
-  disarmWake(): void;
-}
-
-/** When the loop polls: always, for a while after the last work, or only when woken. */
-export type BusyPoll = "always" | "adaptive" | "never";
-
-/** How a loop runs. */
-export interface LoopOptions {
-  readonly clock?: Clock;
-  /** Default "adaptive". */
-  readonly busyPoll?: BusyPoll;
-  /** How long "adaptive" spins after the last work, microseconds; default 200. */
-  readonly spinUs?: number;
-}
-
-/** Counters of a loop. */
-export interface LoopStatistics {
-  readonly rounds: number;
-  /** Times a coroutine was resumed. */
-  readonly switches: number;
-  readonly started: number;
-  readonly alive: number;
-  readonly timers: number;
-  readonly timersFired: number;
-  readonly sleeps: number;
-  /** Coroutines ended by force because they swallowed ECANCELED for ever. */
-  readonly forcedEnds: number;
-}
-
-/** What is still there, for tests. */
-export interface LoopLeftovers {
-  readonly coroutines: number;
-  readonly timers: number;
-  readonly pollers: number;
-  readonly foreignTasks: number;
-}
-
-/** One scheduler. One per thread is usual; tests run one after the other. */
+/**
+ * One scheduler. One per thread is usual; tests run one after the other.
+ *
+ * @example
+ * ```ts
+ * await run(function* () {
+ *   yield* sleep(now() + 10);
+ * }, { onLoop: (loop) => console.log(loop.statistics()) });
+ * ```
+ */
 export class Loop {
   readonly clock: Clock;
   readonly timers: TimerWheel;
@@ -163,19 +129,31 @@ export class Loop {
     this.turn = () => this.runTurn();
   }
 
-  /** The time: of the round while one runs, else of the clock. */
+  /**
+   * The time: of the round while one runs, else of the clock.
+   *
+   * @returns ms, monotonic, from an arbitrary start
+   */
   now(): number {
     if (!this.isInRound) this.nowMs = this.clock.read();
     return this.nowMs;
   }
 
-  /** Adds a device to poll. */
+  /**
+   * Adds a device to poll.
+   *
+   * @param poller - polled and flushed once a round from now on
+   */
   addPoller(poller: Poller): void {
     this.pollers.push(poller);
     this.kick();
   }
 
-  /** Takes a device off. Idempotent. */
+  /**
+   * Takes a device off. Idempotent.
+   *
+   * @param poller - what `addPoller` was given
+   */
   removePoller(poller: Poller): void {
     const at = this.pollers.indexOf(poller);
     if (at < 0) return;
@@ -192,7 +170,7 @@ export class Loop {
     this.clock.soon(this.turn);
   }
 
-  /** Puts a coroutine at the end of the ready list. */
+  /** @internal Puts a coroutine at the end of the ready list. */
   enqueue(coroutine: Coroutine): void {
     coroutine.isReady = true;
     coroutine.nextReady = null;
@@ -206,26 +184,26 @@ export class Loop {
     }
   }
 
-  /** The same for a wait of a plain Effection task. */
+  /** @internal The same for a wait of a plain Effection task. */
   enqueueForeign(task: ForeignTask): void {
     this.foreignReady.push(task);
     this.kick();
   }
 
-  /** A coroutine begins. */
+  /** @internal A coroutine begins. */
   started(coroutine: Coroutine): void {
     this.aliveCount++;
     this.counts.started++;
     this.enqueue(coroutine);
   }
 
-  /** A coroutine has ended. */
+  /** @internal A coroutine has ended. */
   ended(coroutine: Coroutine): void {
     this.aliveCount--;
     if (coroutine.bundle === this.root && this.root.size === 0) this.isOver = true;
   }
 
-  /** A coroutine has swallowed its cancellation too often. */
+  /** @internal A coroutine has swallowed its cancellation too often. */
   reportForcedEnd(coroutine: Coroutine): void {
     this.forcedEnds++;
     process.stderr.write(
@@ -234,18 +212,18 @@ export class Loop {
     );
   }
 
-  /** An effect that is not ours has begun. */
+  /** @internal An effect that is not ours has begun. */
   effectBegins(origin: number): void {
-    this.effects[origin as 0] += 1;
+    this.effects[origin as 0]++;
   }
 
-  /** It has ended, and whoever waited for it goes on. */
+  /** @internal It has ended, and whoever waited for it goes on. */
   effectEnds(origin: number): void {
-    this.effects[origin as 0] -= 1;
+    this.effects[origin as 0]--;
     this.kick();
   }
 
-  /** The scope from which all Effection scopes of this loop descend. */
+  /** @internal The scope from which all Effection scopes of this loop descend. */
   effectionScope(): Scope {
     this.scope ??= createLoopScope(this) as Scope & AsyncDisposable;
     return this.scope;
@@ -261,27 +239,31 @@ export class Loop {
     this.scope = null;
   }
 
-  /** The tree of bundles and coroutines: what each waits for and until when. */
+  /**
+   * The tree of bundles and coroutines: what each waits for and until when.
+   *
+   * @returns one line per bundle and coroutine, children indented
+   */
   tree(): string {
     return treeOf(this);
   }
 
-  /** Counters since the loop began. */
+  /**
+   * Counters since the loop began.
+   *
+   * @returns a snapshot
+   */
   statistics(): LoopStatistics {
-    const { rounds, switches, started, fired, sleeps } = this.counts;
-    return {
-      rounds,
-      switches,
-      started,
-      alive: this.aliveCount,
-      timers: this.timers.size,
-      timersFired: fired,
-      sleeps,
-      forcedEnds: this.forcedEnds,
-    };
+    const { fired: timersFired, ...counts } = this.counts;
+    const { aliveCount: alive, forcedEnds, timers } = this;
+    return { ...counts, timersFired, alive, timers: timers.size, forcedEnds };
   }
 
-  /** What is still there. */
+  /**
+   * What is still there.
+   *
+   * @returns how many of each; all 0 once `run` has settled
+   */
   leftovers(): LoopLeftovers {
     return {
       coroutines: this.aliveCount,

@@ -1,5 +1,6 @@
 /**
- * The one error class that users of Caraway see for operating errors, shaped like Node's system errors so
+ * The one error class that users of Caraway see for operating errors, shaped like Node's system
+ * errors so
  * that code written for `net` (`err.code === "ECONNRESET"`) works unchanged. Broken invariants are
  * assertions, never a NetError.
  */
@@ -24,10 +25,10 @@ export interface NetErrorOptions {
  * @example
  * ```ts
  * try {
- *   yield* conn.send(data, now() + 1_000);
+ *   yield* sleep(-1);
  * } catch (e) {
- *   if (!isNetError(e, "ETIMEDOUT")) throw e;
- *   console.log(`${e.bytesSent} bytes taken`);
+ *   if (!isNetError(e, "ECANCELED")) throw e;
+ *   console.log(`${e.syscall} was cancelled`);
  * }
  * ```
  */
@@ -38,7 +39,8 @@ export class NetError extends Error {
   readonly errno: number;
   /** The Caraway operation that failed, such as `"tcp.connect"`. */
   readonly syscall: string;
-  // `declare`: a field that was not given is absent, so it does not clutter what console.log prints.
+  // `declare`: a field that was not given is absent, so it does not clutter what console.log
+  // prints.
   /** The address concerned, where known. */
   declare address?: string;
   /** The port concerned, where known. */
@@ -49,7 +51,8 @@ export class NetError extends Error {
   declare bytesReceived?: number;
 
   /**
-   * Makes an error; its message reads like `"ECONNREFUSED: connection refused, tcp.connect 10.0.0.1:80"`.
+   * Makes an error; its message reads like `"ECONNREFUSED: connection refused, tcp.connect
+   * 10.0.0.1:80"`.
    *
    * @param code - the code
    * @param syscall - the Caraway operation that failed
@@ -58,7 +61,8 @@ export class NetError extends Error {
   constructor(code: ErrorCode, syscall: string, options?: NetErrorOptions) {
     const where = options === undefined ? "" : place(options.address, options.port);
     const text = `${code}: ${options?.message ?? ERROR_TEXT[code]}, ${syscall}${where}`;
-    // Error sets `cause` if the key is there at all, even when undefined, so it is passed only when given.
+    // Error sets `cause` if the key is there at all, even when undefined, so it is passed only
+    // when given.
     super(text, options?.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.errno = -ERRNO[code];
@@ -68,7 +72,8 @@ export class NetError extends Error {
   }
 }
 
-// On the prototype as for the built-in errors: an own `name` would be printed as a field of each error.
+// On the prototype as for the built-in errors: an own `name` would be printed as a field of each
+// error.
 Object.defineProperty(NetError.prototype, "name", {
   value: "NetError",
   writable: true,
@@ -89,7 +94,11 @@ function place(address: string | undefined, port: number | undefined): string {
  * @returns true when it is; narrows the type of `e`
  * @example
  * ```ts
- * if (isNetError(e, "ECANCELED")) throw e;
+ * try {
+ *   yield* sleep(-1);
+ * } catch (e) {
+ *   if (isNetError(e, "ECANCELED")) throw e;
+ * }
  * ```
  */
 export function isNetError(e: unknown, code?: ErrorCode): e is NetError {

@@ -5,7 +5,8 @@ import { AbortError, throwIfAborted } from "abort-controller-x";
 import { Bundle } from "./bundle.ts";
 import { VirtualClock } from "./clock-virtual.ts";
 import { CANCELED, type OperationLike } from "./coroutine.ts";
-import { type BusyPoll, Loop } from "./loop.ts";
+import { Loop } from "./loop.ts";
+import type { BusyPoll } from "./loop-options.ts";
 import { isNetError, NetError } from "./net-error.ts";
 import { checkOperation } from "./operation.ts";
 
@@ -86,7 +87,7 @@ export async function run<T>(op: OperationLike<T>, options: RunOptions = {}): Pr
  *   else what `run` throws
  * @example
  * ```ts
- * const reply = await runWithSignal(AbortSignal.timeout(5_000), () => fetchQuote("10.0.0.1"));
+ * const reply = await runWithSignal(AbortSignal.timeout(5_000), () => sleep(now() + 100));
  * ```
  */
 export async function runWithSignal<T>(
@@ -119,8 +120,10 @@ export async function runWithSignal<T>(
  * @example
  * ```ts
  * await main(function* () {
- *   const listener = yield* tcp.listen({ port: 7777 });
- *   yield* listener.serve(echo);
+ *   for (;;) {
+ *     yield* sleep(now() + 1_000);
+ *     console.log("still here");
+ *   }
  * });
  * ```
  */

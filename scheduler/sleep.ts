@@ -9,6 +9,7 @@ import { checkTime, PENDING, READY, Wait, type WaitOwner, type WaitQueue } from 
  * The time on the loop's clock, in ms with fractions: monotonic, from an arbitrary start. It stands
  * still while one coroutine runs; a round reads the clock once.
  *
+ * @returns the time, to which deadlines are relative
  * @example
  * ```ts
  * yield* sleep(now() + 100);
@@ -41,6 +42,10 @@ class SleepWait extends Wait<void> {
  * @param deadline - absolute ms on the loop's clock; in the past or 0: returns at once; negative:
  *   waits until cancelled
  * @throws NetError ECANCELED, EINVAL, ETIMEDOUT (an enclosing `withDeadline` ends first)
+ * @example
+ * ```ts
+ * yield* sleep(now() + 250);
+ * ```
  */
 export function sleep(deadline: number): Wait<void> {
   checkTime("sleep", deadline);
@@ -73,6 +78,10 @@ class YieldWait extends Wait<void> {
  * Lets every other coroutine that is ready run once.
  *
  * @throws NetError ECANCELED, ETIMEDOUT (an enclosing `withDeadline` has passed)
+ * @example
+ * ```ts
+ * for (let i = 0; i < 1e9; i++) if (i % 1e6 === 0) yield* yieldNow();
+ * ```
  */
 export function yieldNow(): Wait<void> {
   return new YieldWait();

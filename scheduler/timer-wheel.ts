@@ -1,18 +1,27 @@
 /**
- * Hierarchical timer wheel: O(1) arm, re-arm and cancel, exact order of expiry, and an exact next expiry
- * for the virtual clock. Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987), scheme 7.
+ * Hierarchical timer wheel: O(1) arm, re-arm and cancel, exact order of expiry, and an exact next
+ * expiry
+ * for the virtual clock. Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987),
+ * scheme 7.
  *
- * Three levels of 1024 slots. A tick is 1/8 ms, so a slot spans 1/8 ms, 128 ms and 131 s, and the wheel
- * 37 hours; what lies beyond waits in one overflow list. Ticks count from `#epochMs` and are 30 bits:
+ * Three levels of 1024 slots. A tick is 1/8 ms, so a slot spans 1/8 ms, 128 ms and 131 s, and the
+ * wheel
+ * 37 hours; what lies beyond waits in one overflow list. Ticks count from `#epochMs` and are 30
+ * bits:
  *
  *     tick   | level 2: 10 bits | level 1: 10 bits | level 0: 10 bits |
  *
- * A timer lies on the level of the highest bit group in which its tick differs from the cursor's. Hence
- * slots never wrap round, everything on a level is due before anything on the next, timers of one tick are
- * always in one slot, and the first set bit of the lowest occupied level is where the earliest timer is.
- * Times are doubles and never rounded: the tick only chooses the slot, order within it is by `whenMs`.
+ * A timer lies on the level of the highest bit group in which its tick differs from the cursor's.
+ * Hence
+ * slots never wrap round, everything on a level is due before anything on the next, timers of one
+ * tick are
+ * always in one slot, and the first set bit of the lowest occupied level is where the earliest
+ * timer is.
+ * Times are doubles and never rounded: the tick only chooses the slot, order within it is by
+ * `whenMs`.
  *
- * The links are not object fields but typed arrays, indexed by `TimerPlace.index`: no GC write barriers,
+ * The links are not object fields but typed arrays, indexed by `TimerPlace.index`: no GC write
+ * barriers,
  * and walking a list stays within a few cache lines.
  */
 
@@ -35,7 +44,8 @@ const INITIAL_CAPACITY = 4096;
 const REFIRES_PER_ADVANCE = 256;
 
 /**
- * Where a timer waits. An object of its own because timers come in many subclasses: the wheel reads this one
+ * Where a timer waits. An object of its own because timers come in many subclasses: the wheel
+ * reads this one
  * field of them and all else is monomorphic. (Storing a double in a megamorphic field allocates.)
  */
 class TimerPlace {
@@ -90,7 +100,10 @@ export abstract class Timer {
 export class TimerWheel {
   /** Time of tick 0. */
   #epochMs: number;
-  /** The tick reached. May lag behind the time of the last advance, within its block of 1024 ticks. */
+  /**
+   * The tick reached. May lag behind the time of the last advance, within its block of 1024
+   * ticks.
+   */
   #cursor = 0;
   #size = 0;
   /** Earliest time, or NaN when it must be looked up. */
@@ -110,7 +123,10 @@ export class TimerWheel {
   /** Head of the free indices, linked by `#next`; 0 ends it. */
   #free = 0;
 
-  /** Occupied slots, one bit each, and per level the words that are not 0. The last belongs to the lists. */
+  /**
+   * Occupied slots, one bit each, and per level the words that are not 0. The last belongs to the
+   * lists.
+   */
   readonly #words = new Int32Array((LEVELS + 1) * 32);
   readonly #summary = new Int32Array(LEVELS + 1);
   /** 1 where a list is not known to be in order of time. */
@@ -203,7 +219,8 @@ export class TimerWheel {
     if (!Number.isNaN(this.#nextMs)) return this.#nextMs;
     let slot = this.#firstSlot(0);
     for (let level = 1; slot < 0 && level < LEVELS; level++) slot = this.#firstSlot(level);
-    // A held timer was due before whatever the levels have left to fire now, but order is settled by time.
+    // A held timer was due before whatever the levels have left to fire now, but order is settled
+    // by time.
     const held = this.#earliestOf(HELD);
     const next = this.#earliestOf(slot < 0 ? OVERFLOW : slot);
     this.#nextMs = Math.min(held, next);
@@ -211,8 +228,10 @@ export class TimerWheel {
   }
 
   /**
-   * Fires every timer whose time has come, by time, and equal times in the order they were armed. Of the
-   * timers armed meanwhile by a `fire` for a time already reached, the first 256 fire too and the rest at
+   * Fires every timer whose time has come, by time, and equal times in the order they were armed.
+   * Of the
+   * timers armed meanwhile by a `fire` for a time already reached, the first 256 fire too and the
+   * rest at
    * the next advance. A `fire` that throws ends the advance; no timer is lost by it.
    *
    * @param nowMs - the loop's time; a value lower than before fires only what is due by it
@@ -382,7 +401,10 @@ export class TimerWheel {
     }
   }
 
-  /** Puts a list in order of time; the sort is stable, so equal times stay in the order of arming. */
+  /**
+   * Puts a list in order of time; the sort is stable, so equal times stay in the order of
+   * arming.
+   */
   #sort(slot: number): void {
     const scratch = this.#scratch;
     for (let i = this.#next[slot] as number; i !== slot; i = this.#next[i] as number)

@@ -24,6 +24,13 @@ export interface WaitOwner {
  * An operation that may block. Subclasses say how to try, where to park and what comes out.
  *
  * Order at every Wait: cancelled, then ready, then the deadline, then parked.
+ *
+ * @example
+ * ```ts
+ * const values = channel<string>(1);
+ * const sending = values.send("hello"); // nothing has happened yet
+ * yield* sending;
+ * ```
  */
 export abstract class Wait<T> implements Operation<T>, Effect<number> {
   /** The operation as users know it, for errors and `loop.tree()`: `"tcp.connect"`. */
@@ -62,20 +69,40 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     return this.givenMs ?? Number.NaN;
   }
 
-  /** Tries; may make progress. @returns READY, PENDING or -errno */
+  /**
+   * Tries; may make progress.
+   *
+   * @param nowMs - the time of this round
+   * @returns READY, PENDING or -errno
+   */
   abstract poll(nowMs: number): number;
-  /** Where to stand while PENDING; null: only time or cancellation ends it. */
+  /**
+   * Where to stand while PENDING.
+   *
+   * @returns a queue; null: only time or cancellation ends it
+   */
   abstract queue(): WaitQueue | null;
-  /** The result, asked for once after READY. */
+  /**
+   * The result, asked for once after READY.
+   *
+   * @returns what `yield*` evaluates to
+   */
   abstract take(): T;
 
   /**
    * The wait ends without a result: -errno, or 0 when `choose` took another clause. Undo here what
    * `poll` has begun.
+   *
+   * @param _errno - negative, or 0
    */
   withdrawn(_errno: number): void {}
 
-  /** What is thrown for `errno` (negative). */
+  /**
+   * What is thrown when the wait ends without a result.
+   *
+   * @param errno - negative
+   * @returns a NetError unless a subclass says otherwise
+   */
   error(errno: number): Error {
     return new NetError(codeOf(errno), this.syscall);
   }
@@ -88,13 +115,13 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     return false;
   }
 
-  /** Begins to stand where `queue()` says. */
+  /** @internal Begins to stand where `queue()` says. */
   park(owner: WaitOwner): void {
     this.owner = owner;
     if (this.inQueue === null) this.queue()?.push(this);
   }
 
-  /** Stands nowhere any more. */
+  /** @internal Stands nowhere any more. */
   unpark(): void {
     this.owner = null;
     if (this.inQueue !== null) this.inQueue.remove(this);
@@ -122,7 +149,7 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     this.reset();
   }
 
-  /** The iterator's step: finishes at once if it can, else yields itself and gets an outcome. */
+  /** @internal The step: finishes at once if it can, else yields itself and gets an outcome. */
   next(outcome?: unknown): IteratorResult<unknown, T> {
     if (!this.isStarted) {
       this.isStarted = true;
@@ -134,15 +161,17 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     return finish(this, outcome as number);
   }
 
+  /** @internal An iterator's `throw`. */
   throw(error: unknown): never {
     throw error;
   }
 
+  /** @internal An iterator's `return`. */
   return(value: unknown): IteratorResult<unknown, T> {
     return { done: true, value: value as T };
   }
 
-  /** Effection's side of the protocol: called when a plain Effection task yields this. */
+  /** @internal Effection's side: called when a plain Effection task yields this. */
   enter(
     resolve: (result: Result<number>) => void,
     routine: unknown,

@@ -120,6 +120,7 @@ describe("a fair round", () => {
       let turns = 0;
       const count = (): void => {
         turns++;
+        // R1: turns of Node's event loop are what this test counts.
         setImmediate(count).unref();
       };
       count();
