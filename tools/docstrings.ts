@@ -21,7 +21,10 @@ export interface PublicExport {
 }
 
 /** Lists what the entries export and this repository declares, each thing once. */
-export function publicExports(project: Project, entries = ENTRIES): PublicExport[] {
+export function publicExports(
+  project: Project,
+  entries: readonly string[] = ENTRIES,
+): PublicExport[] {
   const seen = new Set<ts.Declaration>();
   const found: PublicExport[] = [];
   const visit = (symbol: ts.Symbol, name: string): void => {
@@ -57,7 +60,7 @@ export function moduleSymbol(project: Project, entry: string): ts.Symbol | undef
 }
 
 /** Checks the documentation of every public export. */
-export function checkDocstrings(project: Project, entries = ENTRIES): Finding[] {
+export function checkDocstrings(project: Project, entries: readonly string[] = ENTRIES): Finding[] {
   const findings: Finding[] = [];
   for (const entry of entries) {
     if (moduleSymbol(project, entry) === undefined) {
@@ -274,7 +277,7 @@ function throwsGaps(name: string, documented: ts.Node, callable: ts.SignatureDec
 }
 
 /** The code of every `@example` of the public exports and their members. */
-export function examplesOf(project: Project, entries = ENTRIES): CodeBlock[] {
+export function examplesOf(project: Project, entries: readonly string[] = ENTRIES): CodeBlock[] {
   const blocks: CodeBlock[] = [];
   const add = (name: string, node: ts.Node): void => {
     for (const tag of tagsOf(node, "example")) {

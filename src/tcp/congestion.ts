@@ -27,7 +27,7 @@ export class NewReno {
   /** The congestion window; inflated during recovery. */
   cwnd = 0;
   /** Below it slow start, above it congestion avoidance. */
-  ssthresh = CWND_MAX_BYTES;
+  ssthresh: number = CWND_MAX_BYTES;
   /** True from fast retransmit until everything sent before it is acknowledged. */
   inRecovery = false;
   /** SND.NXT when the last loss was noticed: recovery ends when SND.UNA reaches it. */

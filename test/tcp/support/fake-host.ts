@@ -23,7 +23,7 @@ export class FakeHost implements TcbHost {
   readonly sent: SentSegment[] = [];
   nowMs = 0;
   /** Segments for which there is room. */
-  room = Number.POSITIVE_INFINITY;
+  room: number = Number.POSITIVE_INFINITY;
   isOutputWanted = false;
   /** EVENT_* bits since they were last cleared. */
   events = 0;
