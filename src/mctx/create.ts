@@ -12,8 +12,11 @@ import { Network } from "./network.ts";
 import { type RandomSource, Secrets } from "./secrets.ts";
 import { Stack } from "./stack.ts";
 
+export { DEFAULT_REASSEMBLY_LIMITS } from "../ip/reassembly.ts";
+export { DEFAULT_NEIGHBOUR_LIMITS } from "../link/neighbours.ts";
 export { parseStationMac } from "../link/station.ts";
-export { type TcpConfig, tcpConfig } from "../tcp/config.ts";
+export { DEFAULT_TCP_CONFIG, type TcpConfig, tcpConfig } from "../tcp/config.ts";
+export { DEFAULT_LIMITS } from "./limits.ts";
 
 /** How a stack is made; everything has been checked. */
 export interface StackOptions {

@@ -58,3 +58,42 @@ export function checkAddress(syscall: string, name: string, value: unknown): IpA
   if (address.family !== 4) invalid(syscall, `${name}: IPv6 is not supported yet, got "${value}"`);
   return address;
 }
+
+/**
+ * Refuses settings that the defaults do not have, or that are no sensible size or time.
+ *
+ * @param name - of the option that holds them: `"limits"`
+ * @param given - what the caller passed; undefined is fine
+ * @param defaults - every setting there is, each with a value of its type
+ */
+export function checkSettings(
+  syscall: string,
+  name: string,
+  given: unknown,
+  defaults: object,
+): void {
+  if (given === undefined) return;
+  if (typeof given !== "object" || given === null) {
+    throw new TypeError(`${syscall}: ${name} must be an object, got ${String(given)}`);
+  }
+  for (const [key, value] of Object.entries(given)) {
+    const usual: unknown = (defaults as Record<string, unknown>)[key];
+    const path = `${name}.${key}`;
+    if (usual === undefined || !Object.hasOwn(defaults, key)) {
+      invalid(syscall, `${path} is not known; there are ${Object.keys(defaults).join(", ")}`);
+    }
+    if (typeof value !== typeof usual) {
+      throw new TypeError(`${syscall}: ${path} must be a ${typeof usual}, got ${typeof value}`);
+    }
+    if (typeof value !== "number") continue;
+    // Times may be 0 and fractions; whatever is counted is whole, and at least one.
+    const isTime = key.endsWith("Ms");
+    const isFine = isTime
+      ? value >= 0 && value < 2 ** 53
+      : Number.isSafeInteger(value) && value > 0;
+    if (!isFine) {
+      const rule = isTime ? "a time in ms, 0 or more" : "an integer from 1";
+      invalid(syscall, `${path} must be ${rule}, got ${value}`);
+    }
+  }
+}

@@ -14,12 +14,20 @@ import { contains, type IpAddress, type Prefix, parsePrefix } from "../ip/addres
 import type { ReassemblyLimits } from "../ip/reassembly.ts";
 import type { Driver, DriverStatistics } from "../link/driver.ts";
 import type { NeighbourLimits, NeighbourStatistics } from "../link/neighbours.ts";
-import { createStack, parseStationMac, type TcpConfig } from "../mctx/create.ts";
+import {
+  createStack,
+  DEFAULT_LIMITS,
+  DEFAULT_NEIGHBOUR_LIMITS,
+  DEFAULT_REASSEMBLY_LIMITS,
+  DEFAULT_TCP_CONFIG,
+  parseStationMac,
+  type TcpConfig,
+} from "../mctx/create.ts";
 import type { Flow } from "../mctx/flow.ts";
 import type { StackLeftovers } from "../mctx/leftovers.ts";
 import type { Limits } from "../mctx/limits.ts";
 import type { Stack } from "../mctx/stack.ts";
-import { checkAddress, checkOptions } from "./arguments.ts";
+import { checkAddress, checkOptions, checkSettings } from "./arguments.ts";
 import { ENETDOWN, invalid, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
 
@@ -104,11 +112,14 @@ export class Context implements Poller, Resource {
    * @throws NetError EINVAL, ENOBUFS (the table is full)
    */
   addRoute(destination: string, gateway: string): void {
-    const prefix = parsePrefix(destination);
+    const prefix = typeof destination === "string" ? parsePrefix(destination) : null;
     if (prefix === null || prefix.address.family !== 4) {
       invalid("addRoute", `destination must be like "10.1.0.0/16", got "${destination}"`);
     }
     const via = checkAddress("addRoute", "gateway", gateway);
+    if (!contains(this.stack.network.prefix, via)) {
+      invalid("addRoute", `gateway ${gateway} is not in the network of the address`);
+    }
     if (!this.stack.network.routes.add({ prefix, gateway: via })) {
       throw netError("ENOBUFS", "addRoute", "the route table is full");
     }
@@ -212,6 +223,7 @@ export function createContext(options: ContextOptions): Context {
     // RFC 6528, RFC 6056: whoever knows the seed knows every sequence number and port to come.
     invalid(call, `random is for simulations: ${driver.name} is a real device`);
   }
+  checkBounds(call, options);
   const loop = currentLoop();
   const stack = createStack({
     driver,
@@ -301,6 +313,22 @@ export function contextFor(syscall: string, given: Context | undefined): Context
 export function checkContext(syscall: string, given: unknown): void {
   if (given !== undefined && !(given instanceof Context)) {
     throw new TypeError(`${syscall}: context must come from createContext`);
+  }
+}
+
+/** Refuses bounds and settings that make no sense. */
+function checkBounds(call: string, options: ContextOptions): void {
+  const { limits, random, tcp, neighbours, reassembly } = options;
+  checkSettings(call, "limits", limits, DEFAULT_LIMITS);
+  checkSettings(call, "tcp", tcp, DEFAULT_TCP_CONFIG);
+  checkSettings(call, "neighbours", neighbours, DEFAULT_NEIGHBOUR_LIMITS);
+  checkSettings(call, "reassembly", reassembly, DEFAULT_REASSEMBLY_LIMITS);
+  const { ephemeralFirst, ephemeralLast } = { ...DEFAULT_LIMITS, ...limits };
+  if (ephemeralFirst > ephemeralLast || ephemeralLast > 65_535) {
+    invalid(call, "limits.ephemeralFirst to limits.ephemeralLast must be a range of ports");
+  }
+  if (random !== undefined && typeof random !== "function") {
+    throw new TypeError(`${call}: random must be a function, got ${typeof random}`);
   }
 }
 

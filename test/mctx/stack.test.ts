@@ -340,7 +340,8 @@ describe("TIME-WAIT", () => {
 
 describe("what peers cannot guess", () => {
   function isnOf(options: { seed: number; port?: number; atMs?: number }): number {
-    const { stack, sent } = benchStack(1, { seed: options.seed });
+    const driver = { rxSlots: 16, txSlots: 16 };
+    const { stack, sent } = benchStack(1, { seed: options.seed, driver });
     const flow = stack.connect(
       ip("10.0.0.2"),
       options.port ?? PORT,
