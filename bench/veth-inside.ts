@@ -15,6 +15,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+import { shareOfOthers } from "./support/machine.ts";
 import type { InsideOptions, LoadResult, Sample } from "./veth.ts";
 
 const PORT = 7_777;
@@ -152,11 +153,12 @@ async function measure(there: ChildProcess, options: InsideOptions): Promise<Sam
   for (let turn = 0; turn < options.turns; turn++) {
     for (const server of servers) {
       process.stderr.write(`veth: turn ${turn + 1} of ${options.turns}: ${server.name} `);
+      const others = await shareOfOthers([options.serverProcessor, options.loadProcessor]);
       const child = await startServer(server, there, options);
       try {
         for (const load of loads) {
           const result = await runLoad(server, load, options);
-          samples.push({ turn, server: server.name, load: load.name, ...result });
+          samples.push({ turn, server: server.name, load: load.name, others, ...result });
           process.stderr.write(` ${Math.round(result.perSecond)}/s ${result.p50Us} us;`);
         }
       } finally {

@@ -29,6 +29,8 @@ export interface Sample extends LoadResult {
   readonly turn: number;
   readonly server: string;
   readonly load: string;
+  /** Share of both processors that other processes used just before, 0 to 1. */
+  readonly others: number;
 }
 
 /** What the part inside the namespaces is told, as JSON on its command line. */
@@ -45,6 +47,8 @@ export interface InsideOptions {
 
 const OURS = "af_packet";
 const NODE = "node net";
+/** More than this of the processors used by others is worth a warning. */
+const TOLERABLE_SHARE = 0.1;
 
 /**
  * Measures echo over veth beside Node's `net`.
@@ -65,7 +69,9 @@ export async function runVethSuite(options: { quick: boolean }): Promise<Figure[
       servers: [],
       loads: [],
     };
-    return figuresOf(await runInside(inside));
+    const samples = await runInside(inside);
+    warnOfOthers(samples);
+    return figuresOf(samples);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -84,6 +90,16 @@ function checkMachine(): readonly number[] {
     throw new Error("the suite veth needs two processors: one for the server, one for the load");
   }
   return processors;
+}
+
+/** A busy-polling server that must share its processor loses its turns to whoever sleeps. */
+function warnOfOthers(samples: readonly Sample[]): void {
+  const share = summary(samples.map((sample) => sample.others)).median;
+  if (share < TOLERABLE_SHARE) return;
+  process.stderr.write(
+    `veth: other processes used ${Math.round(share * 100)} % of the two processors meanwhile; ` +
+      "these figures are about them too. Run it again on a quiet machine.\n",
+  );
 }
 
 function runInside(options: InsideOptions): Promise<Sample[]> {
@@ -128,6 +144,11 @@ function figuresOf(samples: readonly Sample[]): Figure[] {
     ...summary(ratios(samples, "echo, 64 connections", (sample) => sample.perSecond)),
     goal: 1,
     goalIs: "at least",
+  });
+  figures.push({
+    name: "processor time used by others",
+    unit: "%",
+    ...summary(samples.map((sample) => sample.others * 100)),
   });
   return figures;
 }
