@@ -9,7 +9,7 @@ import { type LinkConditions, Random, seedFromEnvironment } from "../../src/test
 import { expectSame, pattern } from "./support/helpers.ts";
 import { connectTo, scene } from "./support/sim.ts";
 
-const SEEDS = 120;
+const SEEDS = 400;
 const FIRST_SEED = seedFromEnvironment(0);
 const PATIENCE_MS = 3_600_000;
 
