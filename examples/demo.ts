@@ -50,6 +50,13 @@ const settings = commandLine(
 
 const ECHO_PORT = 7777;
 const BULK_BYTES = 10_000_000;
+/** A prime number of bytes, again and again: no shift by a segment or a buffer goes unnoticed. */
+const BULK = Buffer.alloc(
+  BULK_BYTES,
+  Uint8Array.from({ length: 251 }, (_, i) => i),
+);
+/** For what goes well. It does in a few ms, on a busy machine too in less than this. */
+const PATIENCE_MS = 10_000;
 /** How long the last ACK of a scene may take to pass. */
 const SETTLE_MS = 60;
 
@@ -76,10 +83,10 @@ function* scene(trace: Trace, title: string, play: () => Operation<void>): Opera
 
 function* echo(conn: TcpConnection): Operation<void> {
   const buf = new Uint8Array(65_536);
-  for (let n: number; (n = yield* conn.recvSome(buf, now() + 10_000)) > 0; ) {
-    yield* conn.send(buf.subarray(0, n), now() + 10_000);
+  for (let n: number; (n = yield* conn.recvSome(buf, now() + PATIENCE_MS)) > 0; ) {
+    yield* conn.send(buf.subarray(0, n), now() + PATIENCE_MS);
   }
-  yield* conn.close(now() + 1_000);
+  yield* conn.close(now() + PATIENCE_MS);
 }
 
 /** The peer connects to our server, exchanges data and closes. */
@@ -94,11 +101,10 @@ function* serving(peer: Peer, trace: Trace): Operation<void> {
 
   const title = `${peer.name} sends ${BULK_BYTES / 1e6} MB and gets them back`;
   yield* scene(trace, title, function* () {
-    const sent = Uint8Array.from({ length: BULK_BYTES }, (_, i) => i % 251);
     const startMs = now();
-    const answer = yield* peer.call(OUR_ADDRESS, ECHO_PORT, sent);
+    const answer = yield* peer.call(OUR_ADDRESS, ECHO_PORT, BULK);
     const ms = (now() - startMs).toFixed(0);
-    check(Buffer.compare(sent, answer) === 0, `every byte came back as it was sent, in ${ms} ms`);
+    check(Buffer.compare(BULK, answer) === 0, `every byte came back as it was sent, in ${ms} ms`);
   });
   checkWhole(trace, "in");
   server.cancel();
@@ -109,12 +115,12 @@ function* connecting(peer: Peer, trace: Trace): Operation<void> {
   yield* peer.serveEcho(ECHO_PORT);
   yield* scene(trace, `we connect to a server of ${peer.name} and close first`, function* () {
     const host = peer.address;
-    const conn = yield* tcp.connect({ host, port: ECHO_PORT }, now() + 1_000);
+    const conn = yield* tcp.connect({ host, port: ECHO_PORT }, now() + PATIENCE_MS);
     const buf = Buffer.from("good morning");
-    yield* conn.send(buf, now() + 1_000);
-    yield* conn.recv(buf, now() + 1_000);
+    yield* conn.send(buf, now() + PATIENCE_MS);
+    yield* conn.recv(buf, now() + PATIENCE_MS);
     check(buf.toString() === "good morning", `we got "${buf}" back`);
-    yield* conn.close(now() + 1_000);
+    yield* conn.close(now() + PATIENCE_MS);
     check(true, "close returned: every byte and our FIN acknowledged, the peer's FIN is here");
   });
   checkWhole(trace, "out");
@@ -139,9 +145,12 @@ function* timingOut(silence: string, trace: Trace): Operation<void> {
 /** A coroutine that is cancelled while it waits. */
 function* cancelling(peer: Peer, trace: Trace): Operation<void> {
   yield* scene(trace, "we cancel a coroutine that waits for data", function* () {
+    let isWaiting = false;
     let code = "";
     const reader = yield* go(function* () {
-      const conn = yield* tcp.connect({ host: peer.address, port: ECHO_PORT }, now() + 1_000);
+      const { address: host } = peer;
+      const conn = yield* tcp.connect({ host, port: ECHO_PORT }, now() + PATIENCE_MS);
+      isWaiting = true;
       try {
         yield* conn.recvSome(new Uint8Array(1), now() + 60_000);
       } catch (error) {
@@ -149,6 +158,7 @@ function* cancelling(peer: Peer, trace: Trace): Operation<void> {
         throw error;
       }
     });
+    while (!isWaiting) yield* sleep(now() + 1);
     yield* sleep(now() + 100);
     reader.cancel();
     yield* sleep(now() + 1);

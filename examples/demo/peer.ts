@@ -15,6 +15,9 @@ import {
   tcp,
 } from "../../src/index.ts";
 
+/** For what goes well, as in the demo itself. */
+const PATIENCE_MS = 10_000;
+
 /** The other end. */
 export interface Peer {
   readonly name: string;
@@ -89,18 +92,18 @@ export class StackPeer implements Peer {
   }
 
   *call(host: string, port: number, message: Uint8Array): Operation<Uint8Array> {
-    const conn = yield* tcp.connect({ host, port, context: this.#context }, now() + 1_000);
+    const conn = yield* tcp.connect({ host, port, context: this.#context }, now() + PATIENCE_MS);
     // Beside receiving: an echo server stops reading when nobody takes what it sends.
     yield* go(function* () {
-      yield* conn.send(message, now() + 30_000);
+      yield* conn.send(message, now() + PATIENCE_MS);
       conn.done();
     });
     const received: Uint8Array[] = [];
     const buf = new Uint8Array(65_536);
-    for (let n: number; (n = yield* conn.recvSome(buf, now() + 30_000)) > 0; ) {
+    for (let n: number; (n = yield* conn.recvSome(buf, now() + PATIENCE_MS)) > 0; ) {
       received.push(buf.slice(0, n));
     }
-    yield* conn.close(now() + 1_000);
+    yield* conn.close(now() + PATIENCE_MS);
     return Buffer.concat(received);
   }
 
@@ -113,7 +116,7 @@ export class StackPeer implements Peer {
           for (let n: number; (n = yield* conn.recvSome(buf)) > 0; ) {
             yield* conn.send(buf.subarray(0, n));
           }
-          yield* conn.close(now() + 1_000);
+          yield* conn.close(now() + PATIENCE_MS);
         },
         { onError: () => {} },
       ),

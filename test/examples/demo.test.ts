@@ -9,6 +9,13 @@ import { describe, expect, it } from "vitest";
 import { describeWithNic } from "../support/netns.ts";
 import { Program } from "../support/program.ts";
 
+/** Waits for its end; when it fails, says why. */
+async function expectSuccess(demo: Program): Promise<void> {
+  const code = await demo.exitCode();
+  const output = code === 0 ? "" : demo.output.slice(-2_000);
+  expect({ code, output, errors: demo.errors }).toEqual({ code: 0, output: "", errors: "" });
+}
+
 /** What every stage shows. */
 function expectWhole(output: string, peer: string): void {
   for (const line of [
@@ -47,8 +54,7 @@ function devices(): string[] {
 describeWithNic("demo in a namespace", () => {
   it("runs on af_packet, against the kernel", async () => {
     const demo = Program.example("demo");
-    expect(await demo.exitCode()).toBe(0);
-    expect(demo.errors).toBe("");
+    await expectSuccess(demo);
     expect(demo.output).toContain("our stack on af_packet");
     expectWhole(demo.output, "the kernel");
     // A SYN that nobody answers is sent again.
@@ -59,7 +65,7 @@ describeWithNic("demo in a namespace", () => {
 
   it("runs on tap, against the kernel", async () => {
     const demo = Program.example("demo", "--driver", "tap");
-    expect(await demo.exitCode()).toBe(0);
+    await expectSuccess(demo);
     expect(demo.output).toContain("our stack on a TAP device");
     expectWhole(demo.output, "the kernel");
   });
@@ -91,8 +97,7 @@ describeWithNic("demo in a namespace", () => {
 describe("demo without a namespace", () => {
   it("plays on an in-process link when asked to", async () => {
     const demo = Program.example("demo", "--driver", "sim");
-    expect(await demo.exitCode()).toBe(0);
-    expect(demo.errors).toBe("");
+    await expectSuccess(demo);
     expect(demo.output).toContain("two stacks of ours on an in-process link");
     expectWhole(demo.output, "the second stack");
   });
@@ -102,7 +107,7 @@ describe("demo without a namespace", () => {
     try {
       const args = ["--import", "tsx", "examples/demo.ts"];
       const demo = Program.start(process.execPath, args, { PATH: empty });
-      expect(await demo.exitCode()).toBe(0);
+      await expectSuccess(demo);
       expect(demo.output).toMatch(/^\(there is no unshare; .*apt-get install util-linux\)$/m);
       expectWhole(demo.output, "the second stack");
     } finally {
