@@ -132,7 +132,7 @@ class Scene {
     victim.sent.length = 0;
   }
 
-  /** Tries to move bytes both ways; it works or the connection has ended. @returns whether it works */
+  /** Tries to move bytes both ways: it works, or the connection has ended. @returns which */
   works({ near, far }: Ends): boolean {
     const byte = Uint8Array.of(1);
     const into = new Uint8Array(65_536);
