@@ -81,7 +81,7 @@ export function hostUnreachable(tcb: Tcb, errno: number, nowMs: number): void {
   else softErrorArrives(tcb, errno, nowMs);
 }
 
-/** MUST-47, SHLD-25: the user can see it in `tcb.softError`; it names the reason if R2 is reached. */
+/** MUST-47, SHLD-25: seen in `tcb.softError`, and the reason given if R2 is reached. */
 function softErrorArrives(tcb: Tcb, errno: number, _nowMs: number): void {
   tcb.softError = errno;
   tcb.host.notify(tcb, EVENT_STATE);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Segments as text, after packetdrill: `P. 1:101(100) ack 1 win 65535 urg 5 <mss 1460,ws 7,ts 5 0>`.
+// Segments as text, after packetdrill: `P. 1:101(100) ack 1 win 65535 <mss 1460,ws 7,ts 5 0>`.
 // `seq:end(length)` may be left out of a pure ACK that a `>` line expects: then it is not compared.
 
 import { ACK, FIN, PSH, RST, SYN, TcpSegment, URG } from "../../../src/wire/tcp.ts";

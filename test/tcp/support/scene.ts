@@ -6,7 +6,7 @@
 //   +10   << . 1:1001(1000) ack 1              arrives; the round goes on
 //   +0    write 1000                           and: read 500, finish, abort, discard, orphan
 //   +40   = ESTABLISHED                        the state; also: error, soft, info, nothing
-//   +0    room 2                               the tx ring; flush: the round ends; ignore: what left
+//   +0    room 2                     the tx ring; flush: the round ends; ignore: what left
 //
 // `+n` lets n ms pass, timers fire at their time. Flags are S F R P . U (`.` is ACK). Sequence
 // numbers are relative: ours to ISS, the peer's to IRS. `ack` and `win` and options that a `>` line
