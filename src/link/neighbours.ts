@@ -64,7 +64,7 @@ export interface NeighbourLimits {
 export const DEFAULT_NEIGHBOUR_LIMITS: NeighbourLimits = {
   maxEntries: 1_024,
   maxIncomplete: 256,
-  maxQueuedFrames: 8,
+  maxQueuedFrames: 512,
   maxQueuedBytes: 262_144,
   maxRequests: 3,
   retryMs: 1_000,
