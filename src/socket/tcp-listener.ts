@@ -9,7 +9,7 @@ import {
   type Operation,
   shield,
 } from "../../scheduler/index.ts";
-import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
+import { currentCoroutine, PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import type { Flow } from "../mctx/flow.ts";
 import type { ListenerRecord, ListenerSink } from "../mctx/listener.ts";
 import { checkInteger, checkOptions } from "./arguments.ts";
@@ -25,7 +25,10 @@ export interface ServeOptions {
   readonly maxConnections?: number;
   /** When `serve` is cancelled: ms that handlers may go on before they are cancelled. Default 0. */
   readonly graceMs?: number;
-  /** Gets what a handler throws. Default: counted, and written to stderr at most once a second. */
+  /**
+   * Gets what a handler throws. Default: counted, and written to stderr at most once a second; so
+   * is what `onError` itself throws.
+   */
   readonly onError?: (error: unknown, connection: TcpConnection) => void;
 }
 
@@ -34,6 +37,8 @@ export interface ListenerStatistics {
   readonly accepted: number;
   /** Handlers of `serve` that threw. */
   readonly failed: number;
+  /** Calls of `onError` that threw. */
+  readonly failedReports: number;
   /** Connections that wait to be accepted. */
   readonly waiting: number;
   readonly halfOpen: number;
@@ -51,6 +56,7 @@ export class TcpListener implements ListenerSink {
   #isOpen = true;
   #accepted = 0;
   #failed = 0;
+  #failedReports = 0;
 
   /** @internal Use `tcp.listen`. */
   constructor(context: Context) {
@@ -113,7 +119,9 @@ export class TcpListener implements ListenerSink {
           try {
             yield* handler(connection);
           } catch (error) {
-            if (!isNetError(error, "ECANCELED")) {
+            // Of another coroutine it is an error as any: `join` of one that was cancelled, say.
+            const isOurEnd = currentCoroutine()?.isCancelled && isNetError(error, "ECANCELED");
+            if (!isOurEnd) {
               self.#failed++;
               onError(error, connection);
             }
@@ -176,6 +184,7 @@ export class TcpListener implements ListenerSink {
     return {
       accepted: this.#accepted,
       failed: this.#failed,
+      failedReports: this.#failedReports,
       waiting: this.#record?.ready.size ?? 0,
       halfOpen: this.#record?.halfOpen.size ?? 0,
     };
@@ -232,7 +241,18 @@ export class TcpListener implements ListenerSink {
     return {
       max: checkInteger("tcp.serve", "maxConnections", maxConnections, 1, 2 ** 31 - 1),
       graceMs: checkInteger("tcp.serve", "graceMs", graceMs, 0, 2 ** 31 - 1),
-      onError: onError ?? ((error) => reporter.report(error, now())),
+      onError: (error, connection) => {
+        if (onError === undefined) {
+          reporter.report(error, now());
+          return;
+        }
+        try {
+          onError(error, connection);
+        } catch (thrown) {
+          this.#failedReports++;
+          reporter.report(thrown, now());
+        }
+      },
     };
   }
 }

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// What `serve` does with errors: of handlers, of its own `onError`, and of its listener.
+
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { go, NetError, now, type Operation, sleep, tcp } from "../../src/index.ts";
+import { soon } from "./support/helpers.ts";
+import { scene } from "./support/sim.ts";
+
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe("errors of serve", () => {
+  it("counts an onError that throws, and writes it to stderr once a second", async () => {
+    const stderr = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    await scene(function* ({ server, client }) {
+      const listener = yield* tcp.listen({ port: 80, context: server });
+      const handler = function* (): Operation<void> {
+        throw new Error("the handler is broken");
+      };
+      const onError = (): never => {
+        throw new Error("the report is broken");
+      };
+      const serving = yield* go(() => listener.serve(handler, { onError }));
+      for (let i = 0; i < 3; i++) {
+        yield* tcp.connect({ host: "10.0.0.1", port: 80, context: client }, soon());
+      }
+      yield* sleep(now() + 100);
+      expect(listener.statistics()).toMatchObject({ accepted: 3, failed: 3, failedReports: 3 });
+      expect(serving.isEnded).toBe(false);
+      serving.cancel();
+    });
+    const lines = stderr.mock.calls.map(([text]) => String(text));
+    expect(lines.filter((text) => text.includes("the report is broken"))).toHaveLength(1);
+    expect(lines[0]).toContain("tcp.serve :80");
+  });
+
+  it("reports an ECANCELED that is not the end of the handler itself", async () => {
+    await scene(function* ({ server, client }) {
+      const listener = yield* tcp.listen({ port: 80, context: server });
+      const errors: unknown[] = [];
+      let started = 0;
+      const handler = function* (): Operation<void> {
+        if (++started === 1) throw new NetError("ECANCELED", "handle.join");
+        yield* sleep(-1);
+      };
+      const onError = (error: unknown): void => {
+        errors.push(error);
+      };
+      const serving = yield* go(() => listener.serve(handler, { onError }));
+      for (let i = 0; i < 2; i++) {
+        yield* tcp.connect({ host: "10.0.0.1", port: 80, context: client }, soon());
+      }
+      yield* sleep(now() + 100);
+      serving.cancel();
+      yield* sleep(now() + 100);
+      // The second handler ended with an ECANCELED too, and that one is nobody's error.
+      expect(started).toBe(2);
+      expect(errors).toMatchObject([{ code: "ECANCELED", syscall: "handle.join" }]);
+      expect(listener.statistics().failed).toBe(1);
+    });
+  });
+});
