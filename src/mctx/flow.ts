@@ -73,11 +73,13 @@ export class Flow {
   isQueued: boolean;
   /** True once its handshake is done and it waits on, or was taken from, the accept queue. */
   isOffered: boolean;
+  /** True from `connect` until it is established or gone. */
+  isOpening: boolean;
   /** True once it counts as TIME-WAIT instead of as a socket. */
   isTimeWait: boolean;
   /** True once it has left the flow table; it sends nothing any more. */
   isGone: boolean;
-  /** Links of the list it is on: half-open of its listener, or TIME-WAIT of the context. */
+  /** Links of the one list it may be on: of its listener, opening, or TIME-WAIT of the context. */
   listNext: Flow | null;
   listPrevious: Flow | null;
   readonly timer: Timer;
@@ -103,6 +105,7 @@ export class Flow {
     this.sink = null;
     this.isQueued = false;
     this.isOffered = false;
+    this.isOpening = false;
     this.isTimeWait = false;
     this.isGone = false;
     this.listNext = null;

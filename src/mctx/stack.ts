@@ -12,7 +12,6 @@ import { TcpCounters } from "../tcp/counters.ts";
 import {
   EADDRINUSE,
   EADDRNOTAVAIL,
-  EHOSTUNREACH,
   EINVAL,
   ENETUNREACH,
   ENFILE,
@@ -20,7 +19,6 @@ import {
 import { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE, type TcbHost } from "../tcp/host.ts";
 import { CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT } from "../tcp/state.ts";
 import { createTcb, type Tcb } from "../tcp/tcb.ts";
-import { hostUnreachable } from "../tcp/tcp-in.ts";
 import { mayReuseTimeWait } from "../tcp/time-wait.ts";
 import { nextTimeout, onTimeout } from "../tcp/timers.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
@@ -32,6 +30,7 @@ import type { Limits } from "./limits.ts";
 import type { ListenerRecord, ListenerSink } from "./listener.ts";
 import { ListenerTable } from "./listener-table.ts";
 import type { Network } from "./network.ts";
+import { OpeningFlows } from "./opening-flows.ts";
 import { Outbox } from "./outbox.ts";
 import { Receiver } from "./rx.ts";
 import type { Secrets } from "./secrets.ts";
@@ -58,6 +57,7 @@ export class Stack implements TcbHost, FlowOwner {
   readonly #receiver: Receiver;
   readonly #flows: FlowTable;
   readonly #listeners: ListenerTable;
+  readonly #opening: OpeningFlows;
   readonly #timeWait: FlowList;
   readonly #outbox: Outbox;
   /** SND.NXT of the connection in TIME-WAIT that the SYN in hand replaces; null: none. */
@@ -82,6 +82,7 @@ export class Stack implements TcbHost, FlowOwner {
     this.#secrets = secrets;
     this.#flows = new FlowTable(secrets.flowSeed);
     this.#listeners = new ListenerTable(limits.maxListeners);
+    this.#opening = new OpeningFlows();
     this.#timeWait = new FlowList();
     this.#outbox = new Outbox(timers, network.tx);
     this.#replacedNxt = null;
@@ -147,6 +148,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
+    this.#opening.add(flow);
     openActive(flow.tcb, nowMs);
     this.touch(flow);
     return flow;
@@ -301,11 +303,9 @@ export class Stack implements TcbHost, FlowOwner {
     return true;
   }
 
-  /** Nobody answers ARP for `nextHop`. */
+  /** Nobody answers ARP for `nextHop`; established connections find out by retransmission. */
   hopUnreachable(nextHop: IpAddress, nowMs: number): void {
-    for (const flow of this.#flows.all()) {
-      if (flow.nextHop.equals(nextHop)) hostUnreachable(flow.tcb, EHOSTUNREACH, nowMs);
-    }
+    this.#opening.hopUnreachable(nextHop, nowMs);
   }
 
   // --- TcbHost -------------------------------------------------------------------------------
@@ -371,6 +371,7 @@ export class Stack implements TcbHost, FlowOwner {
 
   #stateChanged(flow: Flow): void {
     const { state } = flow.tcb;
+    if (state >= ESTABLISHED) this.#opening.remove(flow);
     if (state === CLOSED) {
       this.#remove(flow);
     } else if (state === TIME_WAIT && !flow.isTimeWait) {
@@ -441,6 +442,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (!this.#flows.remove(flow)) return;
     flow.isGone = true;
     this.timers.cancel(flow.timer);
+    this.#opening.remove(flow);
     if (flow.isTimeWait) this.#timeWait.remove(flow);
     this.#leaveListener(flow);
   }
