@@ -50,6 +50,8 @@ const DEFAULT_MAX_CONNECTIONS = 65_536;
 export class TcpListener implements ListenerSink {
   readonly #context: Context;
   readonly #acceptors: WaitQueue = new WaitQueue();
+  /** Where each `serve` waits that serves as many as it may. */
+  readonly #slots: WaitQueue = new WaitQueue();
   readonly #ownership: Ownership;
   #record: ListenerRecord | null = null;
   #port = 0;
@@ -109,7 +111,6 @@ export class TcpListener implements ListenerSink {
   ): Operation<never> {
     const { max, graceMs, onError } = this.#checkServe(handler, options);
     const handlers = yield* bundle({ name: `serve :${this.#port}`, onError: () => {} });
-    const freed = new WaitQueue();
     let active = 0;
     const self = this;
     function* serveOne(connection: TcpConnection, group: Bundle): Operation<void> {
@@ -128,7 +129,8 @@ export class TcpListener implements ListenerSink {
           } finally {
             connection.abort();
             active--;
-            freed.wakeOne();
+            // All: the first in the queue may be another `serve`, which has no slot free.
+            self.#slots.wakeAll();
           }
         });
         active++;
@@ -139,7 +141,7 @@ export class TcpListener implements ListenerSink {
     }
     try {
       for (;;) {
-        while (active >= max) yield* new SlotWait(freed, () => active < max);
+        while (active >= max) yield* new SlotWait(this, () => active < max);
         yield* serveOne(yield* this.accept(), handlers);
       }
     } finally {
@@ -156,7 +158,7 @@ export class TcpListener implements ListenerSink {
     if (this.#record !== null) {
       this.#context.stack.unlisten(this.#record, this.#context.loop.now());
     }
-    this.#acceptors.wakeAll();
+    this.#wakeAll();
   }
 
   /** The same, as the end of its owner calls it. */
@@ -192,16 +194,19 @@ export class TcpListener implements ListenerSink {
 
   /** @internal From the stack: marks, resumes nobody. */
   listenerReady(): void {
-    if ((this.#record?.error ?? 0) !== 0) this.#acceptors.wakeAll();
+    if ((this.#record?.error ?? 0) !== 0) this.#wakeAll();
     else this.#acceptors.wakeOne();
   }
 
   /** @internal One try to accept. @returns the flow, or as `Wait.poll` */
   pollAccept(): Flow | number {
-    const record = this.#record;
-    if (!this.#isOpen || record === null) return -EBADF;
-    if (record.error !== 0) return record.error;
-    return record.take() ?? PENDING;
+    const errno = this.errno;
+    return errno !== 0 ? errno : (this.#record?.take() ?? PENDING);
+  }
+
+  /** @internal Why nothing can be accepted any more, as -errno; 0 while it can. */
+  get errno(): number {
+    return this.#isOpen ? (this.#record?.error ?? -EBADF) : -EBADF;
   }
 
   /** @internal */
@@ -223,6 +228,16 @@ export class TcpListener implements ListenerSink {
   /** @internal */
   get acceptors(): WaitQueue {
     return this.#acceptors;
+  }
+
+  /** @internal */
+  get slots(): WaitQueue {
+    return this.#slots;
+  }
+
+  #wakeAll(): void {
+    this.#acceptors.wakeAll();
+    this.#slots.wakeAll();
   }
 
   #checkServe(
@@ -313,24 +328,31 @@ class AcceptWait extends Wait<TcpConnection> {
   }
 }
 
-/** Waits until fewer connections than allowed are being served. */
+/** Waits until fewer connections than allowed are being served, or the listener has ended. */
 class SlotWait extends Wait<void> {
-  readonly #freed: WaitQueue;
+  readonly #listener: TcpListener;
   readonly #hasSlot: () => boolean;
 
-  constructor(freed: WaitQueue, hasSlot: () => boolean) {
+  constructor(listener: TcpListener, hasSlot: () => boolean) {
     super("tcp.serve", -1);
-    this.#freed = freed;
+    this.#listener = listener;
     this.#hasSlot = hasSlot;
   }
 
   override poll(): number {
+    const { errno } = this.#listener;
+    if (errno !== 0) return errno;
     return this.#hasSlot() ? READY : PENDING;
   }
 
   override queue(): WaitQueue {
-    return this.#freed;
+    return this.#listener.slots;
   }
 
   override take(): void {}
+
+  override error(errno: number): Error {
+    const { host, port } = this.#listener.local;
+    return errnoError(errno, this.syscall, host, port);
+  }
 }

@@ -2,8 +2,18 @@
 // What `serve` does with errors: of handlers, of its own `onError`, and of its listener.
 
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { go, NetError, now, type Operation, sleep, tcp } from "../../src/index.ts";
-import { soon } from "./support/helpers.ts";
+import {
+  createContext,
+  go,
+  NetError,
+  now,
+  type Operation,
+  run,
+  sleep,
+  tcp,
+} from "../../src/index.ts";
+import { createCable } from "../../src/testing.ts";
+import { failure, soon } from "./support/helpers.ts";
 import { scene } from "./support/sim.ts";
 
 afterEach(() => {
@@ -59,5 +69,29 @@ describe("errors of serve", () => {
       expect(errors).toMatchObject([{ code: "ECANCELED", syscall: "handle.join" }]);
       expect(listener.statistics().failed).toBe(1);
     });
+  });
+
+  it.each(["EBADF", "ENETDOWN"])("ends with %s also while it serves all it may", async (code) => {
+    const [a, b] = createCable();
+    await run(
+      function* () {
+        const server = createContext({ driver: a, address: "10.0.0.1/24" });
+        const client = createContext({ driver: b, address: "10.0.0.2/24" });
+        const listener = yield* tcp.listen({ port: 80, context: server });
+        const handler = (): Operation<void> => sleep(-1);
+        let seen: NetError | undefined;
+        yield* go(function* () {
+          seen = yield* failure(() => listener.serve(handler, { maxConnections: 1 }));
+        });
+        yield* tcp.connect({ host: "10.0.0.1", port: 80, context: client }, soon());
+        yield* sleep(now() + 5);
+        expect(listener.statistics().accepted).toBe(1);
+        if (code === "EBADF") listener.close();
+        else a.fail();
+        yield* sleep(now() + 5);
+        expect(seen).toMatchObject({ code, syscall: "tcp.serve", port: 80 });
+      },
+      { clock: "virtual" },
+    );
   });
 });
