@@ -34,6 +34,7 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
     for (const clause of this.clauses) {
       clause.restart();
       clause.isStarted = true;
+      clause.isClause = true;
       dueMs = earlier(earlier(dueMs, clause.dueMs), clause.givenMs);
     }
     this.dueMs = dueMs;
@@ -141,7 +142,8 @@ type ValueOf<W> = W extends Wait<infer T> ? T : never;
 
 /**
  * Waits for the first of several operations; if more than one is ready, the first in the array
- * wins. The others are withdrawn without effect. An empty array waits for the deadline.
+ * wins. The others are withdrawn: they have taken and sent nothing, but a `close` among them has
+ * begun, and aborts its connection. An empty array waits for the deadline.
  *
  * @param clauses - waits not yet started: `channel.recv()`, `channel.send(v)`, `handle.join()`,
  *   `sleep(t)`, `listener.accept()`, `conn.recvSome(buf)`, ...

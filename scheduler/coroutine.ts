@@ -7,21 +7,20 @@ import type { Operation } from "effection";
 import { Bundle } from "./bundle.ts";
 import { setCurrent } from "./current.ts";
 import { Failure } from "./failure.ts";
+import {
+  MAX_FORCED_RETURNS,
+  MAX_SWALLOWED_CANCELLATIONS,
+  READY_OPERATIONS_BUDGET,
+} from "./limits.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
+import { DESTROYING, ENDED, ENDING, RUNNING } from "./phases.ts";
 import { Routine } from "./routine.ts";
-import { Timer } from "./timer-wheel.ts";
 import { PENDING, READY, type Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
+import { WakeTimer } from "./wake-timer.ts";
 
 /** An operation, or a function that makes one: what `go` and `run` take. */
 export type OperationLike<T> = Operation<T> | (() => Operation<T>);
-
-/** Operations that need not wait, before a coroutine must let the others run. */
-export const READY_OPERATIONS_BUDGET = 128;
-/** How often a cancelled coroutine may swallow ECANCELED before it is ended by force. */
-export const MAX_SWALLOWED_CANCELLATIONS = 1_000;
-/** How many more waits its `finally` blocks may then try. */
-const MAX_FORCED_RETURNS = 100;
 
 /** ECANCELED of Linux, as an outcome. */
 const ECANCELED = -125;
@@ -38,33 +37,13 @@ const NOT_YET = 3;
 const CANCEL = 4;
 /** Its body is done and its children are gone: it ends. */
 const FINISH = 5;
+/** With the wait that its budget has kept it from beginning. */
+const BEGIN = 6;
 
 /** What `advance` returns when the body has not ended. */
 const WAITING: unique symbol = Symbol("waiting");
 /** Result of a coroutine that its cancellation has ended. */
 export const CANCELED: unique symbol = Symbol("canceled");
-
-/** A coroutine's way through life. */
-export const RUNNING = 0;
-/** Its body is done; children are being waited for. */
-export const ENDING = 1;
-/** Children and handles are gone; its Effection scope is being destroyed. */
-export const DESTROYING = 2;
-export const ENDED = 3;
-
-/** Wakes a coroutine whose wait has a deadline. */
-class WakeTimer extends Timer {
-  readonly coroutine: Coroutine;
-
-  constructor(coroutine: Coroutine) {
-    super();
-    this.coroutine = coroutine;
-  }
-
-  override fire(): void {
-    this.coroutine.timeUp();
-  }
-}
 
 /** One coroutine. Users hold it through a `Handle`. */
 export class Coroutine implements WaitOwner {
@@ -164,9 +143,10 @@ export class Coroutine implements WaitOwner {
   begin(wait: Wait<unknown>): number {
     if (this.isCancelled && this.shields === 0 && !wait.isUncancellable) return this.refuse();
     if (--this.credits < 0) {
-      // It has had its share: others run first, then this wait is polled.
+      // It has had its share: others run first, then it begins this wait.
       this.wait = wait;
       wait.owner = this;
+      this.resumeMode = BEGIN;
       this.makeReady();
       return PENDING;
     }
@@ -200,16 +180,7 @@ export class Coroutine implements WaitOwner {
   run(): void {
     const { wait } = this;
     if (wait !== null) {
-      let outcome = READY;
-      if (this.resumeMode === CANCEL) {
-        this.resumeMode = NEXT;
-        outcome = ECANCELED;
-      } else if (!wait.isHanded) {
-        outcome = this.pollAgain(wait);
-        if (outcome === PENDING) return;
-      }
-      this.unpark(wait);
-      this.step(NEXT, outcome);
+      this.goOn(wait);
       return;
     }
     const mode = this.resumeMode;
@@ -222,6 +193,37 @@ export class Coroutine implements WaitOwner {
     this.resumeMode = NEXT;
     this.resumeValue = undefined;
     this.step(mode, value);
+  }
+
+  /** Goes on with the wait that it is parked on, or is to begin. */
+  private goOn(wait: Wait<unknown>): void {
+    const mode = this.resumeMode;
+    this.resumeMode = NEXT;
+    let outcome = READY;
+    try {
+      if (mode === CANCEL) outcome = ECANCELED;
+      else if (mode === BEGIN) outcome = this.beginDeferred(wait);
+      else if (!wait.isHanded) outcome = this.pollAgain(wait);
+    } catch (error) {
+      this.unpark(wait);
+      this.step(THROW, error);
+      return;
+    }
+    if (outcome === PENDING && !this.isForced) return;
+    this.unpark(wait);
+    this.step(outcome === PENDING ? RETURN : NEXT, outcome);
+  }
+
+  private beginDeferred(wait: Wait<unknown>): number {
+    this.wait = null;
+    wait.owner = null;
+    this.credits = READY_OPERATIONS_BUDGET;
+    setCurrent(this);
+    try {
+      return this.begin(wait);
+    } finally {
+      setCurrent(null);
+    }
   }
 
   /** An effect of Effection's that it waited for is done. */
@@ -492,7 +494,7 @@ export class Coroutine implements WaitOwner {
   }
 }
 
-/** True for the ECANCELED that a cancelled coroutine ends with: no failure. */
+/** The ECANCELED that a cancelled coroutine ends with is no failure. */
 function isOwnCancellation(coroutine: Coroutine, error: unknown): boolean {
   return coroutine.isCancelled && error instanceof NetError && error.code === "ECANCELED";
 }

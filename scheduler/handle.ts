@@ -3,11 +3,12 @@
 
 import type { Effect, Operation } from "effection";
 import type { Bundle, GoOptions } from "./bundle.ts";
-import { CANCELED, type Coroutine, ENDED, type OperationLike } from "./coroutine.ts";
+import { CANCELED, type Coroutine, type OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
 import { goInTask } from "./foreign-scope.ts";
 import { NetError } from "./net-error.ts";
 import { checkOperation, refused } from "./operation.ts";
+import { ENDED } from "./phases.ts";
 import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
 
 const EDEADLK = -35;

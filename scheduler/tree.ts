@@ -2,9 +2,10 @@
 // `loop.tree()`: bundles and coroutines as an indented text, with what each waits for.
 
 import type { Bundle } from "./bundle.ts";
-import { type Coroutine, ENDING } from "./coroutine.ts";
+import type { Coroutine } from "./coroutine.ts";
 import { current } from "./current.ts";
 import type { Loop } from "./loop.ts";
+import { ENDING } from "./phases.ts";
 
 /** Coroutines shown per bundle; the rest is counted. */
 const MAX_SHOWN = 100;

@@ -48,6 +48,8 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   previousInQueue: Wait<unknown> | null;
   /** Set once this use of the object has begun. */
   isStarted: boolean;
+  /** It is one of several in a `choose`, so it must take nothing unless it takes all. */
+  isClause: boolean;
   /** A result is ours already: whoever wakes this wait has handed it over. */
   isHanded: boolean;
 
@@ -61,6 +63,7 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     this.nextInQueue = null;
     this.previousInQueue = null;
     this.isStarted = false;
+    this.isClause = false;
     this.isHanded = false;
   }
 
@@ -145,6 +148,7 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
       });
     }
     this.isStarted = false;
+    this.isClause = false;
     this.isHanded = false;
     this.reset();
   }

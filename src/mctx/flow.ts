@@ -12,7 +12,9 @@ import {
   info,
   isOrderlyClosed,
   receiveBytes,
+  receivedBytes,
   sendBytes,
+  sendSpaceBytes,
   type TcpInfo,
 } from "../tcp/calls.ts";
 import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH } from "../tcp/errno.ts";
@@ -129,9 +131,24 @@ export class Flow {
     return taken;
   }
 
+  /** In-order bytes that can be taken now. */
+  get receivedBytes(): number {
+    return receivedBytes(this.tcb);
+  }
+
+  /** Bytes that the send buffer has room for now. */
+  get sendSpaceBytes(): number {
+    return sendSpaceBytes(this.tcb);
+  }
+
   /** True once all bytes are taken and the peer has sent its FIN. */
   get atEnd(): boolean {
     return atEnd(this.tcb);
+  }
+
+  /** True once the peer has sent its FIN: no byte follows those that have been received. */
+  get isFinished(): boolean {
+    return this.tcb.rcv.finReceived;
   }
 
   /** Half-closes: FIN after the queued bytes. @returns 0 or -errno */

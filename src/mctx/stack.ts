@@ -146,6 +146,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (port === 0) return EADDRNOTAVAIL;
     if (isSelf(local, port, remote, remotePort)) return EADDRINUSE;
     if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
+    if (this.findListener(local, port) !== null) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
     this.#opening.add(flow);
@@ -185,14 +186,19 @@ export class Stack implements TcbHost, FlowOwner {
   }
 
   /**
-   * Resets the connection: at once, or as soon as the tx ring has room for the RST. The peer must
+   * Resets the connection, unless both sides have finished with it: at once, or as soon as the tx ring has room for the RST. The peer must
    * hear of it (MUST-12), also if a thousand connections end in one round.
    */
   abortFlow(flow: Flow, nowMs: number): void {
     flow.sink = null;
     const { state } = flow.tcb;
     if (state === CLOSED) return;
-    const wantsReset = state > SYN_SENT && state !== TIME_WAIT && this.error === 0;
+    if (state === TIME_WAIT && this.error === 0) {
+      // Both sides have finished: an ACK may still be owed, and old duplicates are given their time.
+      flow.discardReceived();
+      return;
+    }
+    const wantsReset = state > SYN_SENT && this.error === 0;
     if (wantsReset && !this.network.tx.reserve()) {
       this.#leaveListener(flow);
       this.#outbox.abortLater(flow);

@@ -8,6 +8,7 @@ export const EBADF: number = ERRNO.EBADF;
 export const EBUSY: number = ERRNO.EBUSY;
 export const ECANCELED: number = ERRNO.ECANCELED;
 export const ENETDOWN: number = ERRNO.ENETDOWN;
+export const EINVAL: number = ERRNO.EINVAL;
 export const EPIPE: number = ERRNO.EPIPE;
 
 /** @returns the error of a call, with a detail where the code alone says too little */

@@ -15,7 +15,7 @@ import {
 } from "../mctx/flow.ts";
 import { checkBytes } from "./arguments.ts";
 import type { Context } from "./context.ts";
-import { EBADF, EBUSY, EPIPE, errnoError, netError } from "./errors.ts";
+import { EBADF, EBUSY, EINVAL, EPIPE, errnoError, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
 
 /** One end of a connection: an address in text form and a port in host byte order. */
@@ -180,6 +180,11 @@ export class TcpConnection implements FlowSink {
     if (this.#receiver !== null && this.#receiver !== wait) return -EBUSY;
     const flow = this.#flow;
     const wanted = wait.buf.length - wait.bytesReceived;
+    if (wait.isClause && wait.isExact && flow.receivedBytes < wanted) {
+      // In a choose: all of it or nothing, or another clause would win and these bytes be lost.
+      if (wanted > flow.tcb.config.receiveBufferBytes) return -EINVAL;
+      if (flow.failure === 0 && !flow.isFinished) return PENDING;
+    }
     const taken = wanted === 0 ? 0 : flow.receive(wait.buf, wait.bytesReceived, wanted);
     if (taken > 0) wait.bytesReceived += taken;
     if (wait.isExact ? wait.bytesReceived === wait.buf.length : wait.bytesReceived > 0) {
@@ -200,6 +205,9 @@ export class TcpConnection implements FlowSink {
     const wanted = wait.data.length - wait.bytesSent;
     const flow = this.#flow;
     if (flow.failure !== 0) return flow.failure;
+    if (wait.isClause && flow.sendSpaceBytes < wanted) {
+      return wanted > flow.tcb.config.sendBufferBytes ? -EINVAL : PENDING;
+    }
     const taken = wanted === 0 ? 0 : flow.send(wait.data, wait.bytesSent, wanted);
     if (taken < 0) return taken;
     wait.bytesSent += taken;
