@@ -147,6 +147,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (isSelf(local, port, remote, remotePort)) return EADDRINUSE;
     if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
     if (this.findListener(local, port) !== null) return EADDRINUSE;
+    if (this.findListener(local, port) !== null) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
     this.#opening.add(flow);
