@@ -56,7 +56,7 @@ export class TcpConnection implements FlowSink {
     return { host: this.#flow.remote.toString(), port: this.#flow.remotePort };
   }
 
-  /** False once `close` or `abort` was called: every call fails with EBADF. */
+  /** False once `close` or `abort` was called: every call but `info` fails with EBADF. */
   get isOpen(): boolean {
     return this.#isOpen;
   }

@@ -168,7 +168,7 @@ function listen(options: ListenOptions): Wait<TcpListener> {
  * @returns the connection
  * @throws NetError EADDRINUSE, EADDRNOTAVAIL (no ephemeral port is free), ECANCELED, ECONNREFUSED,
  *   EHOSTUNREACH, EINVAL, ENETDOWN (no context, or its device is gone), ENETUNREACH, ENFILE,
- *   ENOBUFS, ETIMEDOUT; TypeError
+ *   ETIMEDOUT; TypeError
  */
 function connect(options: ConnectOptions, deadline?: number): Wait<TcpConnection> {
   const call = "tcp.connect";
