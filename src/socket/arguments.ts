@@ -2,6 +2,7 @@
 // What callers may pass: TypeError for a wrong type, EINVAL for a wrong value, both naming it.
 
 import { IpAddress } from "../ip/address.ts";
+import type { TcpConfig } from "../tcp/config.ts";
 import { invalid } from "./errors.ts";
 
 /** Refuses what is no Uint8Array. */
@@ -95,5 +96,32 @@ export function checkSettings(
       const rule = isTime ? "a time in ms, 0 or more" : "an integer from 1";
       invalid(syscall, `${path} must be ${rule}, got ${value}`);
     }
+  }
+}
+
+/** The largest window that RFC 7323 §2.3 can offer, 65,535 << 14, rounded up to a power of two. */
+const MAX_BUFFER_BYTES = 2 ** 30;
+/** An ACK must be delayed by less: RFC 9293 §3.8.6.3, MUST-40. */
+const DELAYED_ACK_LIMIT_MS = 500;
+
+/**
+ * Refuses TCP settings that each are a size or a time, and yet make no sense.
+ *
+ * @param config - complete, as connections will use it
+ */
+export function checkTcpConfig(syscall: string, config: TcpConfig): void {
+  checkInteger(syscall, "tcp.sendBufferBytes", config.sendBufferBytes, 1, MAX_BUFFER_BYTES);
+  checkInteger(syscall, "tcp.receiveBufferBytes", config.receiveBufferBytes, 1, MAX_BUFFER_BYTES);
+  const { delayedAckMs, rtoInitialMs, rtoMaxMs, rtoMinMs } = config;
+  if (delayedAckMs >= DELAYED_ACK_LIMIT_MS) {
+    invalid(syscall, `tcp.delayedAckMs must be less than 500, got ${delayedAckMs}`);
+  }
+  if (rtoMinMs > rtoInitialMs) {
+    const most = `at most tcp.rtoInitialMs (${rtoInitialMs})`;
+    invalid(syscall, `tcp.rtoMinMs must be ${most}, got ${rtoMinMs}`);
+  }
+  if (rtoInitialMs > rtoMaxMs) {
+    const most = `at most tcp.rtoMaxMs (${rtoMaxMs})`;
+    invalid(syscall, `tcp.rtoInitialMs must be ${most}, got ${rtoInitialMs}`);
   }
 }

@@ -27,7 +27,7 @@ import type { Flow } from "../mctx/flow.ts";
 import type { StackLeftovers } from "../mctx/leftovers.ts";
 import type { Limits } from "../mctx/limits.ts";
 import type { Stack } from "../mctx/stack.ts";
-import { checkAddress, checkOptions, checkSettings } from "./arguments.ts";
+import { checkAddress, checkOptions, checkSettings, checkTcpConfig } from "./arguments.ts";
 import { ENETDOWN, invalid, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
 
@@ -67,6 +67,8 @@ export interface ContextStatistics {
 }
 
 const CONTEXT = Symbol("caraway/context");
+/** Drivers that an open context uses. */
+const driversInUse = new WeakSet<Driver>();
 
 /** One TCP/IP stack over one driver. Made by `createContext`. */
 export class Context implements Poller, Resource {
@@ -86,6 +88,7 @@ export class Context implements Poller, Resource {
     this.name = `${stack.network.driver.name} ${stack.network.address}`;
     this.isReal = stack.network.driver.isReal;
     this.#ownership = new Ownership(this);
+    driversInUse.add(stack.network.driver);
     loop.addPoller(this);
   }
 
@@ -131,6 +134,7 @@ export class Context implements Poller, Resource {
     this.#isOpen = false;
     this.#ownership.release();
     this.stack.close(-ENETDOWN, this.loop.now());
+    driversInUse.delete(this.driver);
     this.loop.removePoller(this);
   }
 
@@ -200,7 +204,7 @@ export class Context implements Poller, Resource {
  *
  * @param options - driver, address, and what differs from the defaults
  * @returns the context
- * @throws NetError EINVAL; TypeError
+ * @throws NetError EBADF (the driver is closed), EBUSY (another context uses it), EINVAL; TypeError
  * @example
  * ```ts
  * const driver = openDriver({ driver: "af_packet", interface: "veth0" });
@@ -212,9 +216,7 @@ export function createContext(options: ContextOptions): Context {
   const call = "createContext";
   checkOptions(call, options);
   const { driver, address, gateway, macAddress, random } = options;
-  if (typeof driver?.poll !== "function") {
-    throw new TypeError(`${call}: driver must be an open driver, from openDriver for instance`);
-  }
+  checkDriver(call, driver);
   const prefix = typeof address === "string" ? parsePrefix(address) : null;
   if (prefix === null || prefix.address.family !== 4) {
     invalid(call, `address must be like "10.0.0.2/24", got ${JSON.stringify(address)}`);
@@ -321,6 +323,7 @@ function checkBounds(call: string, options: ContextOptions): void {
   const { limits, random, tcp, neighbours, reassembly } = options;
   checkSettings(call, "limits", limits, DEFAULT_LIMITS);
   checkSettings(call, "tcp", tcp, DEFAULT_TCP_CONFIG);
+  checkTcpConfig(call, { ...DEFAULT_TCP_CONFIG, ...tcp });
   checkSettings(call, "neighbours", neighbours, DEFAULT_NEIGHBOUR_LIMITS);
   checkSettings(call, "reassembly", reassembly, DEFAULT_REASSEMBLY_LIMITS);
   const { ephemeralFirst, ephemeralLast } = { ...DEFAULT_LIMITS, ...limits };
@@ -329,6 +332,20 @@ function checkBounds(call: string, options: ContextOptions): void {
   }
   if (random !== undefined && typeof random !== "function") {
     throw new TypeError(`${call}: random must be a function, got ${typeof random}`);
+  }
+}
+
+/** Refuses what is no driver, or none that a new context could use. */
+function checkDriver(call: string, driver: Driver): void {
+  if (typeof driver?.poll !== "function") {
+    throw new TypeError(`${call}: driver must be an open driver, from openDriver for instance`);
+  }
+  if (driversInUse.has(driver)) {
+    throw netError("EBUSY", call, `driver ${driver.name} is used by another context`);
+  }
+  // The memory of a native driver goes with it. Not asked by a poll, which would lose frames.
+  if (driver.frames.length === 0) {
+    throw netError("EBADF", call, `driver ${driver.name} is closed`);
   }
 }
 
