@@ -9,22 +9,25 @@ import { ListenerRecord, type ListenerSink } from "./listener.ts";
 /** The listening ports of a context. */
 export class ListenerTable {
   readonly #limit: number;
-  #records: ListenerRecord[];
+  /** By port; a Map keeps the order of insertion, so that every run takes the same course. */
+  readonly #records: Map<number, ListenerRecord[]>;
+  #size: number;
 
   /** @param limit - most listeners */
   constructor(limit: number) {
     this.#limit = limit;
-    this.#records = [];
+    this.#records = new Map();
+    this.#size = 0;
   }
 
   /** Listeners there are. */
   get size(): number {
-    return this.#records.length;
+    return this.#size;
   }
 
   /** True when no more fit. */
   get isFull(): boolean {
-    return this.#records.length >= this.#limit;
+    return this.#size >= this.#limit;
   }
 
   /**
@@ -40,26 +43,32 @@ export class ListenerTable {
     sink: ListenerSink,
   ): ListenerRecord | number {
     if (this.isFull) return ENFILE;
-    for (const other of this.#records) {
-      if (other.port === port && overlaps(other.address, address)) return EADDRINUSE;
-    }
+    const others = this.#records.get(port);
+    if (others?.some((other) => overlaps(other.address, address))) return EADDRINUSE;
     const record = new ListenerRecord(address, port, backlog, sink);
-    this.#records.push(record);
+    if (others === undefined) this.#records.set(port, [record]);
+    else others.push(record);
+    this.#size++;
     return record;
   }
 
   /** Takes a listener out. @returns false if it is not there */
   remove(record: ListenerRecord): boolean {
-    const at = this.#records.indexOf(record);
-    if (at >= 0) this.#records.splice(at, 1);
-    return at >= 0;
+    const records = this.#records.get(record.port);
+    const at = records === undefined ? -1 : records.indexOf(record);
+    if (records === undefined || at < 0) return false;
+    records.splice(at, 1);
+    if (records.length === 0) this.#records.delete(record.port);
+    this.#size--;
+    return true;
   }
 
   /** @returns who listens there, or null */
   find(local: IpAddress, port: number): ListenerRecord | null {
+    const records = this.#records.get(port);
+    if (records === undefined) return null;
     let any: ListenerRecord | null = null;
-    for (const record of this.#records) {
-      if (record.port !== port) continue;
+    for (const record of records) {
       if (record.address === null) any = record;
       else if (record.address.equals(local)) return record;
     }
@@ -68,20 +77,23 @@ export class ListenerTable {
 
   /** True if anybody listens on the port, on whatever address. */
   hasPort(port: number): boolean {
-    return this.#records.some((record) => record.port === port);
+    return this.#records.has(port);
   }
 
   /** Tells every listener that the context can no longer serve it. */
   fail(error: number): void {
-    for (const record of this.#records) {
-      record.error = error;
-      record.sink.listenerReady();
+    for (const records of this.#records.values()) {
+      for (const record of records) {
+        record.error = error;
+        record.sink.listenerReady();
+      }
     }
   }
 
   /** Forgets all. */
   clear(): void {
-    this.#records = [];
+    this.#records.clear();
+    this.#size = 0;
   }
 }
 
