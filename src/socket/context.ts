@@ -69,6 +69,8 @@ export interface ContextStatistics {
 const CONTEXT = Symbol("caraway/context");
 /** Drivers that an open context uses. */
 const driversInUse = new WeakSet<Driver>();
+/** Whose the drivers of `openDriver` are that no context has taken yet. */
+const driverOwnership = new WeakMap<Driver, Ownership>();
 
 /** One TCP/IP stack over one driver. Made by `createContext`. */
 export class Context implements Poller, Resource {
@@ -239,7 +241,16 @@ export function createContext(options: ContextOptions): Context {
     neighbours: options.neighbours ?? {},
     reassembly: options.reassembly ?? {},
   });
-  return new Context(stack, loop);
+  const context = new Context(stack, loop);
+  driverOwnership.get(driver)?.release();
+  driverOwnership.delete(driver);
+  return context;
+}
+
+/** Gives a new driver to the running coroutine, whose end closes it unless a context takes it. */
+export function ownDriver(driver: Driver): void {
+  if (currentCoroutine() === null) return;
+  driverOwnership.set(driver, new Ownership({ abort: () => driver.close() }));
 }
 
 /**

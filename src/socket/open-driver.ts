@@ -9,9 +9,11 @@ import {
   openNativeDriver,
 } from "../link/native-driver.ts";
 import { checkOptions } from "./arguments.ts";
+import { ownDriver } from "./context.ts";
 
 /**
- * Opens a NIC or a TAP device of this host. Give it to `createContext`, which closes it.
+ * Opens a NIC or a TAP device of this host. Give it to `createContext`, which closes it. Until then
+ * it belongs to the running coroutine, whose end closes it.
  *
  * @param options - which driver ("af_packet" or "tap"), which interface, and how
  * @returns the open driver
@@ -26,6 +28,12 @@ import { checkOptions } from "./arguments.ts";
  */
 export function openDriver(options: NativeDriverOptions): NativeDriver {
   checkOptions("openDriver", options);
+  const driver = openDevice(options);
+  ownDriver(driver);
+  return driver;
+}
+
+function openDevice(options: NativeDriverOptions): NativeDriver {
   try {
     return openNativeDriver(options);
   } catch (error) {

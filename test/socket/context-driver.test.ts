@@ -1,9 +1,23 @@
 // SPDX-License-Identifier: MIT
 // What a context is made of: TCP settings that fit together, and a driver of its own.
 
-import { describe, expect, it } from "vitest";
-import { type ContextOptions, createContext, run } from "../../src/index.ts";
+import { describe, expect, it, vi } from "vitest";
+import { currentCoroutine } from "../../scheduler/internal.ts";
+import {
+  type ContextOptions,
+  createContext,
+  type Driver,
+  go,
+  type NativeDriver,
+  now,
+  openDriver,
+  run,
+  sleep,
+} from "../../src/index.ts";
+import { openNativeDriver } from "../../src/link/native-driver.ts";
 import { SimDriver } from "../../src/testing.ts";
+
+vi.mock("../../src/link/native-driver.ts", { spy: true });
 
 const address = "10.0.0.1/24";
 
@@ -19,6 +33,34 @@ class DetachingDriver extends SimDriver {
 }
 
 describe("the driver of a context", () => {
+  it("is closed with the coroutine that opened it, if no context takes it", async () => {
+    const driver = new DetachingDriver();
+    vi.mocked(openNativeDriver).mockReturnValueOnce(driver as Driver as NativeDriver);
+    await run(function* () {
+      const opening = yield* go(function* () {
+        const opened = openDriver({ driver: "tap" });
+        expect(() => createContext({ driver: opened, address: "nowhere" })).toThrow("address");
+        yield* sleep(now() + 1);
+        expect(driver.closes).toBe(0);
+      });
+      yield* opening.join();
+      expect(driver.closes).toBe(1);
+    });
+  });
+
+  it("is the context's alone once there is one", async () => {
+    const driver = new DetachingDriver();
+    vi.mocked(openNativeDriver).mockReturnValueOnce(driver as Driver as NativeDriver);
+    await run(function* () {
+      const opened = openDriver({ driver: "tap" });
+      const bundle = currentCoroutine()?.bundleForOwn();
+      expect(bundle?.resourceCount).toBe(1);
+      createContext({ driver: opened, address }).close();
+      expect(bundle?.resourceCount).toBe(0);
+    });
+    expect(driver.closes).toBe(1);
+  });
+
   it("is EBUSY while another context uses it, and EBADF once it is closed", async () => {
     await run(function* () {
       const driver = new DetachingDriver({ name: "detaching" });
