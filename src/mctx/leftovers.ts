@@ -2,28 +2,35 @@
 // What a context still holds, counted for tests and for the check that nothing was left behind.
 
 import type { Flow } from "./flow.ts";
+import type { Network } from "./network.ts";
 
 /** What is still alive in a context. */
 export interface StackLeftovers {
   readonly sockets: number;
   readonly timeWait: number;
   readonly listeners: number;
+  /** Of connections that somebody holds or that still end, of frames kept, and of fragments. */
   readonly bufferedBytes: number;
   readonly timers: number;
 }
 
-/** Counts what these flows hold; those in TIME-WAIT count apart, since they end by themselves. */
-export function countLeftovers(flows: readonly Flow[], listeners: number): StackLeftovers {
+/**
+ * Counts what these flows and the layers below them hold. Flows in TIME-WAIT count apart, since
+ * they end by themselves; what they hold counts only while somebody can still read it.
+ */
+export function countLeftovers(
+  flows: readonly Flow[],
+  listeners: number,
+  network: Pick<Network, "neighbours" | "reassembler">,
+): StackLeftovers {
   let timeWait = 0;
-  let bufferedBytes = 0;
+  let bufferedBytes = network.neighbours.queuedBytes + network.reassembler.heldBytes;
   let timers = 0;
   for (const flow of flows) {
-    if (flow.isTimeWait) {
-      timeWait++;
-      continue;
-    }
+    if (flow.isTimeWait) timeWait++;
+    else if (flow.timer.isArmed) timers++;
+    if (flow.isTimeWait && flow.sink === null) continue;
     bufferedBytes += flow.tcb.sendBuffer.length + flow.tcb.receiveBuffer.available;
-    if (flow.timer.isArmed) timers++;
   }
   return { sockets: flows.length - timeWait, timeWait, listeners, bufferedBytes, timers };
 }

@@ -373,7 +373,7 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** What is alive now. */
   leftovers(): StackLeftovers {
-    return countLeftovers(this.#flows.all(), this.#listeners.size);
+    return countLeftovers(this.#flows.all(), this.#listeners.size, this.network);
   }
 
   #stateChanged(flow: Flow): void {
