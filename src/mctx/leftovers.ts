@@ -9,7 +9,7 @@ export interface StackLeftovers {
   readonly sockets: number;
   readonly timeWait: number;
   readonly listeners: number;
-  /** Of connections that somebody holds or that still end, of frames kept, and of fragments. */
+  /** Of connections that somebody holds or that still end, and of fragments. */
   readonly bufferedBytes: number;
   readonly timers: number;
 }
@@ -21,10 +21,10 @@ export interface StackLeftovers {
 export function countLeftovers(
   flows: readonly Flow[],
   listeners: number,
-  network: Pick<Network, "neighbours" | "reassembler">,
+  network: Pick<Network, "reassembler">,
 ): StackLeftovers {
   let timeWait = 0;
-  let bufferedBytes = network.neighbours.queuedBytes + network.reassembler.heldBytes;
+  let bufferedBytes = network.reassembler.heldBytes;
   let timers = 0;
   for (const flow of flows) {
     if (flow.isTimeWait) timeWait++;
