@@ -9,13 +9,7 @@ import type { IpAddress } from "../ip/address.ts";
 import { abort, openActive, openPassive } from "../tcp/calls.ts";
 import type { TcpConfig } from "../tcp/config.ts";
 import { TcpCounters } from "../tcp/counters.ts";
-import {
-  EADDRINUSE,
-  EADDRNOTAVAIL,
-  EINVAL,
-  ENETUNREACH,
-  ENFILE,
-} from "../tcp/errno.ts";
+import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENETUNREACH, ENFILE } from "../tcp/errno.ts";
 import { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE, type TcbHost } from "../tcp/host.ts";
 import { CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT } from "../tcp/state.ts";
 import { createTcb, type Tcb } from "../tcp/tcb.ts";
@@ -147,7 +141,6 @@ export class Stack implements TcbHost, FlowOwner {
     if (isSelf(local, port, remote, remotePort)) return EADDRINUSE;
     if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
     if (this.findListener(local, port) !== null) return EADDRINUSE;
-    if (this.findListener(local, port) !== null) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
     this.#opening.add(flow);
@@ -187,15 +180,16 @@ export class Stack implements TcbHost, FlowOwner {
   }
 
   /**
-   * Resets the connection, unless both sides have finished with it: at once, or as soon as the tx ring has room for the RST. The peer must
-   * hear of it (MUST-12), also if a thousand connections end in one round.
+   * Resets the connection, unless both sides have finished with it: at once, or as soon as the tx
+   * ring has room for the RST. The peer must hear of it (MUST-12), also if a thousand connections
+   * end in one round.
    */
   abortFlow(flow: Flow, nowMs: number): void {
     flow.sink = null;
     const { state } = flow.tcb;
     if (state === CLOSED) return;
     if (state === TIME_WAIT && this.error === 0) {
-      // Both sides have finished: an ACK may still be owed, and old duplicates are given their time.
+      // An ACK may still be owed, and old duplicates are given their time.
       flow.discardReceived();
       return;
     }

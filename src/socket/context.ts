@@ -316,7 +316,7 @@ export function contextFor(syscall: string, given: Context | undefined): Context
     throw netError(
       "ENETDOWN",
       syscall,
-      "no context in scope: make one with createContext and call useContext, or pass it",
+      "no context in scope: make one with createContext and yield* useContext(it), or pass it",
     );
   }
   return context;
