@@ -14,6 +14,7 @@
 
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { closeSync, openSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { shareOfOthers } from "./support/machine.ts";
 import type { InsideOptions, LoadResult, Sample } from "./veth.ts";
@@ -139,14 +140,26 @@ async function runLoad(server: Server, load: Load, options: InsideOptions): Prom
   return JSON.parse(output) as LoadResult;
 }
 
+/** Why no TAP device can be made, or null. */
+function whyNoTap(): string | null {
+  try {
+    closeSync(openSync("/dev/net/tun", "r+"));
+    return null;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
 /** Every server in turn, every load on each. */
 async function measure(there: ChildProcess, options: InsideOptions): Promise<Sample[]> {
   const samples: Sample[] = [];
-  const servers = SERVERS.filter((server) =>
-    options.servers.length > 0
-      ? options.servers.includes(server.name)
-      : !(options.quick && server.isFullRunOnly === true),
-  );
+  const noTap = whyNoTap();
+  if (noTap !== null) process.stderr.write(`veth: not measuring tap: ${noTap}\n`);
+  const servers = SERVERS.filter((server) => {
+    if (server.name === "tap" && noTap !== null) return false;
+    if (options.servers.length > 0) return options.servers.includes(server.name);
+    return !(options.quick && server.isFullRunOnly === true);
+  });
   const loads = LOADS.filter(
     (load) => options.loads.length === 0 || options.loads.includes(load.name),
   );
