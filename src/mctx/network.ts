@@ -252,10 +252,6 @@ export class Network implements NeighbourHost<IpAddress> {
     this.neighbours.enqueue(nextHop, frame, offset, lengthBytes, this.nowMs);
   }
 
-  isOwn(address: IpAddress): boolean {
-    return address.equals(this.address);
-  }
-
   loop(frame: Uint8Array, offset: number, lengthBytes: number): void {
     if (this.loopback.length >= this.#maxLoopbackFrames) {
       return this.counters.count("loopback.full");

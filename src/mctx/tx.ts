@@ -33,7 +33,7 @@ export interface NextHops {
   /** Keeps a copy of the frame (Ethernet header unset) until the address is known. */
   hold(nextHop: IpAddress, frame: Uint8Array, offset: number, lengthBytes: number): void;
   /** True for our own address: such packets never reach the driver. */
-  isOwn(address: IpAddress): boolean;
+  isOwnAddress(address: IpAddress): boolean;
   /** Keeps a copy of a frame from us to us for the next round. */
   loop(frame: Uint8Array, offset: number, lengthBytes: number): void;
 }
@@ -92,7 +92,7 @@ export class Transmitter {
     const bytes = this.txBytes;
     const frame = this.#frameOffset;
     const start = this.txOffset;
-    const isLoop = this.#nextHops.isOwn(remote);
+    const isLoop = this.#nextHops.isOwnAddress(remote);
     const mac = isLoop ? null : this.#nextHops.macOf(nextHop);
     let flags = 0;
     if (checksumOffset !== NO_CHECKSUM) {
