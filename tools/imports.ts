@@ -15,8 +15,14 @@ export interface ImportRow {
   readonly mayTypes?: readonly string[];
 }
 
-const PUBLIC = ["src/index.ts", "src/testing.ts"];
+const PUBLIC = ["src/index.ts", "src/testing.ts", "src/mtcp/index.ts", "src/winsock/index.ts"];
 const LAYERS = ["src/wire/**", "src/link/**", "src/ip/**", "src/tcp/**", "src/udp/**"];
+const KERNEL = [
+  "src/transport/**",
+  "src/ip/address.ts",
+  "src/tcp/byte-ring.ts",
+  "scheduler/timer-wheel.ts",
+];
 
 /** The table. */
 export const IMPORT_TABLE: readonly ImportRow[] = [
@@ -25,8 +31,19 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   { files: ["src/link/native-driver.ts"], may: ["src/wire/**", "native-io/**"] },
   // Layers know the wire format and nothing of each other; only mctx knows their order.
   { files: ["src/link/**", "src/ip/**", "src/tcp/**", "src/udp/**"], may: ["src/wire/**"] },
+  // What the socket layer asks of whoever carries its bytes: types and constants, no code.
+  { files: ["src/transport/**"], may: ["src/ip/address.ts"] },
   // The stack resumes no coroutine (R3): of the scheduler it needs the timers alone.
-  { files: ["src/mctx/**"], may: [...LAYERS, "scheduler/timer-wheel.ts"] },
+  { files: ["src/mctx/**"], may: [...LAYERS, "src/transport/**", "scheduler/timer-wheel.ts"] },
+  // The one door to the addon's sockets, and the one place that asks the system for names, which
+  // takes its time and therefore is an operation.
+  { files: ["src/kernel/native-sockets.ts"], may: [...KERNEL, "native-io/**"] },
+  {
+    files: ["src/kernel/lookup.ts"],
+    may: [...KERNEL, "scheduler/**", "node:dns", "node:dns/promises"],
+  },
+  // Sockets of the kernel carry bytes as the stack does, and resume no coroutine either.
+  { files: ["src/kernel/**"], may: KERNEL },
   {
     // Opening a device by its name is a call of users, and has its errors.
     files: ["src/socket/open-driver.ts"],
@@ -34,7 +51,13 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   },
   {
     files: ["src/socket/**"],
-    may: ["src/mctx/**", "scheduler/**", "src/ip/address.ts"],
+    may: ["src/mctx/**", "src/kernel/**", "src/transport/**", "src/ip/address.ts", "scheduler/**"],
+    mayTypes: ["src/**"],
+  },
+  {
+    // The same sockets by the names of another API: nothing that the sockets do not offer.
+    files: ["src/mtcp/**", "src/winsock/**"],
+    may: ["src/socket/**", "src/transport/**", "src/ip/address.ts", "scheduler/**"],
     mayTypes: ["src/**"],
   },
   {
@@ -49,7 +72,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     ],
     mayTypes: ["src/**"],
   },
-  { files: [...PUBLIC, "src/*.ts"], may: ["src/**", "scheduler/**", "npm:effection"] },
+  { files: ["src/*.ts"], may: ["src/**", "scheduler/**", "npm:effection"] },
   {
     files: ["scheduler/clock-*.ts"],
     may: ["npm:effection", "npm:abort-controller-x", "node:*", "node:**"],

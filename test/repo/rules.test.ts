@@ -60,14 +60,50 @@ describe("imports", () => {
     ["src/mctx/rx.ts", "scheduler/timer-wheel.ts", true],
     ["src/mctx/rx.ts", "scheduler/loop.ts", false],
     ["src/mctx/rx.ts", "src/socket/tcp.ts", false],
+    ["src/mctx/rx.ts", "src/transport/stream.ts", true],
+    ["src/mctx/rx.ts", "src/kernel/streams.ts", false],
+    ["src/udp/table.ts", "src/wire/udp.ts", true],
+    ["src/udp/table.ts", "src/transport/stream.ts", false],
+    ["src/transport/stream.ts", "src/ip/address.ts", true],
+    ["src/transport/stream.ts", "src/ip/routes.ts", false],
+    ["src/transport/stream.ts", "src/mctx/flow.ts", false],
+    ["src/transport/stream.ts", "scheduler/wait.ts", false],
+    ["src/kernel/streams.ts", "src/transport/stream.ts", true],
+    ["src/kernel/streams.ts", "src/tcp/byte-ring.ts", true],
+    ["src/kernel/streams.ts", "src/kernel/native-sockets.ts", true],
+    ["src/kernel/streams.ts", "src/tcp/tcb.ts", false],
+    ["src/kernel/streams.ts", "scheduler/timer-wheel.ts", true],
+    ["src/kernel/streams.ts", "scheduler/wait.ts", false],
+    ["src/kernel/streams.ts", "native-io/sockets.ts", false],
+    ["src/kernel/streams.ts", "node:dns", false],
+    ["src/kernel/native-sockets.ts", "native-io/sockets.ts", true],
+    ["src/kernel/native-sockets.ts", "scheduler/wait.ts", false],
+    ["src/kernel/lookup.ts", "node:dns", true],
+    ["src/kernel/lookup.ts", "scheduler/wait.ts", true],
+    ["src/kernel/lookup.ts", "node:net", false],
+    ["src/kernel/lookup.ts", "native-io/sockets.ts", false],
     ["src/socket/tcp.ts", "src/tcp/tcb.ts", false],
+    ["src/socket/tcp.ts", "src/kernel/streams.ts", true],
+    ["src/socket/tcp.ts", "src/transport/stream.ts", true],
+    ["src/socket/tcp.ts", "native-io/sockets.ts", false],
+    ["src/mtcp/index.ts", "src/socket/tcp.ts", true],
+    ["src/mtcp/index.ts", "scheduler/index.ts", true],
+    ["src/mtcp/index.ts", "src/mctx/flow.ts", false],
+    ["src/mtcp/index.ts", "src/kernel/streams.ts", false],
+    ["src/winsock/calls.ts", "src/socket/tcp.ts", true],
+    ["src/winsock/calls.ts", "src/mtcp/index.ts", false],
+    ["src/winsock/calls.ts", "npm:effection", false],
+    ["src/index.ts", "src/socket/tcp.ts", true],
     ["scheduler/loop.ts", "src/index.ts", false],
     ["scheduler/loop.ts", "node:async_hooks", false],
     ["scheduler/clock-real.ts", "node:worker_threads", true],
     ["scheduler/loop.ts", "npm:effection", true],
     ["native-io/index.ts", "src/link/driver.ts", false],
     ["examples/echo.ts", "src/index.ts", true],
+    ["examples/echo.ts", "src/mtcp/index.ts", true],
+    ["examples/echo.ts", "src/mtcp/calls.ts", false],
     ["examples/echo.ts", "src/mctx/context.ts", false],
+    ["bench/echo.ts", "src/winsock/index.ts", true],
     ["bench/wire.ts", "src/wire/tcp.ts", true],
     ["bench/veth.ts", "src/wire/tcp.ts", false],
     ["unknown/place.ts", "src/index.ts", false],
@@ -75,9 +111,17 @@ describe("imports", () => {
     expect(mayImport(from, target, false)).toBe(allowed);
   });
 
-  it("lets sockets import types of any layer, but not their code", () => {
-    expect(mayImport("src/socket/tcp.ts", "src/tcp/tcb.ts", true)).toBe(true);
-    expect(mayImport("src/socket/tcp.ts", "src/tcp/tcb.ts", false)).toBe(false);
+  it.each(["src/socket/tcp.ts", "src/mtcp/index.ts", "src/winsock/index.ts"])(
+    "lets %s import types of any layer, but not their code",
+    (from) => {
+      expect(mayImport(from, "src/tcp/tcb.ts", true)).toBe(true);
+      expect(mayImport(from, "src/tcp/tcb.ts", false)).toBe(false);
+    },
+  );
+
+  it("gives the kernel's sockets not even types of other rooms", () => {
+    expect(mayImport("src/kernel/streams.ts", "src/mctx/flow.ts", true)).toBe(false);
+    expect(mayImport("src/transport/stream.ts", "src/socket/tcp.ts", true)).toBe(false);
   });
 });
 
