@@ -257,7 +257,8 @@ function finishChecksum(frames: Uint8Array, offset: number, length: number, wher
     sum += ((frames[offset + i] as number) << 8) | low;
   }
   while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 65_536);
-  sum = ~sum & 0xffff;
+  // Zero would mean "no checksum" in UDP (RFC 768); in TCP both forms verify. Linux does the same.
+  sum = ~sum & 0xffff || 0xffff;
   frames[offset + field] = sum >>> 8;
   frames[offset + field + 1] = sum;
 }

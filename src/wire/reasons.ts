@@ -30,6 +30,9 @@ export const ICMP_QUOTE_FRAGMENT = -22;
 export const TCP_TRUNCATED = -23;
 export const TCP_DATA_OFFSET = -24;
 export const TCP_PORT_ZERO = -25;
+export const UDP_TRUNCATED = -26;
+export const UDP_LENGTH = -27;
+export const UDP_PORT_ZERO = -28;
 
 /** Names by `-code`, for counters and traces: `"ipv4.checksum"`. */
 export const REASON_NAMES: readonly string[] = [
@@ -59,6 +62,9 @@ export const REASON_NAMES: readonly string[] = [
   "tcp.truncated",
   "tcp.dataOffset",
   "tcp.portZero",
+  "udp.truncated",
+  "udp.length",
+  "udp.portZero",
 ];
 
 /**

@@ -17,6 +17,7 @@ import { Ipv4Header, parseIpv4, writeIpv4 } from "../../src/wire/ipv4.ts";
 import { REASON_NAMES } from "../../src/wire/reasons.ts";
 import { parseTcp, TcpSegment, writeTcpHeader } from "../../src/wire/tcp.ts";
 import { writeTcpOptions } from "../../src/wire/tcp-options.ts";
+import { parseUdp, UdpDatagram, writeUdpHeader } from "../../src/wire/udp.ts";
 
 const FRAMES = 1_000_000;
 const SEED = 0x5eed;
@@ -60,13 +61,16 @@ function templates(): Uint8Array[] {
   unreachable[34] = 3;
   unreachable[35] = 3;
   writeIpv4(unreachable, 42, 40, 64, 6, 0x0a000001, 0x0a000002);
-  return [arp, syn, data, echo, unreachable];
+  const datagram = ipFrame(17, 30);
+  writeUdpHeader(datagram, 34, 40_000, 53, 20);
+  return [arp, syn, data, echo, unreachable, datagram];
 }
 
 class Parsers {
   readonly arp = new ArpPacket();
   readonly ip = new Ipv4Header();
   readonly tcp = new TcpSegment();
+  readonly udp = new UdpDatagram();
   readonly icmp = new IcmpMessage();
   readonly quoted = new QuotedPacket();
   readonly counts = new Array<number>(REASON_NAMES.length).fill(0);
@@ -82,7 +86,19 @@ class Parsers {
     const reason = parseIpv4(bytes, 14, rest, ip);
     if (reason !== 0) return this.#count(reason);
     if (14 + ip.totalBytes > length || ip.payloadBytes < 0) throw new Error("IPv4 past the end");
+    if (ip.protocol === 17) return this.#udp(bytes);
     return ip.protocol === 1 ? this.#icmp(bytes) : this.#tcp(bytes);
+  }
+
+  #udp(bytes: Uint8Array): number {
+    const { ip, udp } = this;
+    const reason = parseUdp(bytes, 14 + ip.headerBytes, ip.payloadBytes, udp);
+    if (reason !== 0) return this.#count(reason);
+    const end = udp.payloadOffset + udp.payloadBytes;
+    if (udp.payloadBytes < 0 || end > 14 + ip.totalBytes) {
+      throw new Error("UDP payload past the end of the packet");
+    }
+    return udp.srcPort ^ udp.dstPort ^ udp.checksum ^ udp.payloadBytes;
   }
 
   #tcp(bytes: Uint8Array): number {
