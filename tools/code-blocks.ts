@@ -8,14 +8,9 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import ts from "typescript";
-import { type CodeBlock, moduleSymbol } from "./docstrings.ts";
+import type { CodeBlock } from "./docstrings.ts";
 import { type Finding, type Project, projectOfFiles, walk } from "./project.ts";
-
-const PUBLIC_NAME = "caraway";
-const MODULES: Readonly<Record<string, string>> = {
-  [PUBLIC_NAME]: "src/index.ts",
-  [`${PUBLIC_NAME}/testing`]: "src/testing.ts",
-};
+import { MODULES, moduleSymbol } from "./public-api.ts";
 
 /** The blocks marked `ts` or `typescript` in a Markdown file. */
 export function markdownBlocks(root: string, file: string): CodeBlock[] {
@@ -53,7 +48,7 @@ export function checkCodeBlocks(project: Project, blocks: readonly CodeBlock[]):
   if (blocks.length === 0) return [];
   const { program, root } = projectOfFiles(contents, {
     paths: Object.fromEntries(
-      Object.entries(MODULES).map(([name, file]) => [name, [path.join(project.root, file)]]),
+      MODULES.map(({ name, entry }) => [name, [path.join(project.root, entry)]]),
     ),
     declaration: false,
     isolatedDeclarations: false,
@@ -78,14 +73,14 @@ export function checkCodeBlocks(project: Project, blocks: readonly CodeBlock[]):
   return findings;
 }
 
-/** Public names by the module that exports them. */
-function exportedNames(project: Project): Map<string, string> {
-  const names = new Map<string, string>();
-  for (const [module, entry] of Object.entries(MODULES)) {
+/** The modules that export each public name, in the order of package.json. */
+function exportedNames(project: Project): Map<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const { name: module, entry } of MODULES) {
     const symbol = moduleSymbol(project, entry);
     if (symbol === undefined) continue;
-    for (const each of project.checker.getExportsOfModule(symbol)) {
-      if (!names.has(each.name)) names.set(each.name, module);
+    for (const { name } of project.checker.getExportsOfModule(symbol)) {
+      names.set(name, [...(names.get(name) ?? []), module]);
     }
   }
   return names;
@@ -94,14 +89,19 @@ function exportedNames(project: Project): Map<string, string> {
 /** Completes a block to a module; `prelude` counts the lines put in front. */
 function asModule(
   block: CodeBlock,
-  names: ReadonlyMap<string, string>,
+  names: ReadonlyMap<string, readonly string[]>,
 ): { readonly text: string; readonly prelude: number } {
   const isMarkdown = block.name === block.file;
   const isWhole = /^\s*import\s/m.test(block.code);
   if (isMarkdown || isWhole) return { text: `${block.code}\nexport {};\n`, prelude: 0 };
-  const wanted = [...names].filter(([name]) => usesName(block.code, name));
-  const imports = [...new Set(names.values())].map((module) => {
-    const list = wanted.filter(([, from]) => from === module).map(([name]) => name);
+  const wanted = [...names]
+    .filter(([name]) => usesName(block.code, name))
+    .map(([name, modules]) => ({
+      name,
+      from: modules.find((each) => each === block.module) ?? modules[0],
+    }));
+  const imports = MODULES.map(({ name: module }) => {
+    const list = wanted.filter(({ from }) => from === module).map(({ name }) => name);
     return list.length === 0 ? "" : `import { ${list.join(", ")} } from "${module}";`;
   });
   const head = imports.join(" ");

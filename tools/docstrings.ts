@@ -7,57 +7,22 @@
 // Left out: whether the prose is true, and the meaning of single properties, which their names
 // and types often say.
 
-import path from "node:path";
 import ts from "typescript";
+import {
+  callableOf,
+  ERROR_CODE,
+  functionsOf,
+  inheritedFrom,
+  isHidden,
+  isLaterOverload,
+  isPublicMember,
+  paramTexts,
+  publicConstructor,
+  summaryOf,
+  tagsOf,
+} from "./doc-comments.ts";
 import { type Finding, findingAt, type Project, relativePath } from "./project.ts";
-
-/** The entries whose exports are documented. */
-export const ENTRIES: readonly string[] = ["src/index.ts", "src/testing.ts", "scheduler/index.ts"];
-
-/** An exported thing with the place where it is declared. */
-export interface PublicExport {
-  readonly name: string;
-  readonly declaration: ts.Declaration;
-}
-
-/** Lists what the entries export and this repository declares, each thing once. */
-export function publicExports(
-  project: Project,
-  entries: readonly string[] = ENTRIES,
-): PublicExport[] {
-  const seen = new Set<ts.Declaration>();
-  const found: PublicExport[] = [];
-  const visit = (symbol: ts.Symbol, name: string): void => {
-    const isAlias = (symbol.flags & ts.SymbolFlags.Alias) !== 0;
-    const target = isAlias ? project.checker.getAliasedSymbol(symbol) : symbol;
-    for (const declaration of target.declarations ?? []) {
-      if (seen.has(declaration)) continue;
-      seen.add(declaration);
-      const file = declaration.getSourceFile();
-      if (file.isDeclarationFile) continue;
-      if (ts.isSourceFile(declaration)) {
-        // `export * as tcp from "./tcp.ts"`
-        for (const member of project.checker.getExportsOfModule(target)) {
-          visit(member, `${name}.${member.name}`);
-        }
-      } else {
-        found.push({ name, declaration });
-      }
-    }
-  };
-  for (const entry of entries) {
-    const module = moduleSymbol(project, entry);
-    if (module === undefined) continue;
-    for (const symbol of project.checker.getExportsOfModule(module)) visit(symbol, symbol.name);
-  }
-  return found;
-}
-
-/** The symbol of an entry's module; undefined when the file is missing or exports nothing. */
-export function moduleSymbol(project: Project, entry: string): ts.Symbol | undefined {
-  const file = project.program.getSourceFile(path.join(project.root, entry));
-  return file === undefined ? undefined : project.checker.getSymbolAtLocation(file);
-}
+import { ENTRIES, MODULES, moduleSymbol, publicExports } from "./public-api.ts";
 
 /** Checks the documentation of every public export. */
 export function checkDocstrings(project: Project, entries: readonly string[] = ENTRIES): Finding[] {
@@ -95,7 +60,7 @@ function gapsOf(project: Project, name: string, declaration: ts.Declaration): Ga
     gaps.push(...callableGaps(project, name, declaration, callable));
   }
   const isClass = ts.isClassDeclaration(declaration);
-  const isMade = callable !== null || (isClass && hasPublicConstructor(declaration));
+  const isMade = callable !== null || (isClass && publicConstructor(declaration) !== undefined);
   if (isMade && tagsOf(declaration, "example").length === 0) {
     if (callable === null || !isLaterOverload(project, callable)) {
       gaps.push({ node: declaration, message: `${name}: no @example` });
@@ -112,18 +77,10 @@ function gapsOf(project: Project, name: string, declaration: ts.Declaration): Ga
 
 /** Of an object with functions in it (`tcp.listen`): the functions, wherever they are declared. */
 function objectGaps(project: Project, name: string, declaration: ts.VariableDeclaration): Gap[] {
-  const gaps: Gap[] = [];
-  const type = project.checker.getTypeAtLocation(declaration);
-  for (const property of project.checker.getPropertiesOfType(type)) {
-    const propertyType = project.checker.getTypeOfSymbolAtLocation(property, declaration);
-    const callable = propertyType.getCallSignatures()[0]?.getDeclaration();
-    if (callable === undefined || callable.getSourceFile().isDeclarationFile) continue;
-    // A class or an interface is checked by its own name, if it is exported.
-    if (ts.isClassDeclaration(callable.parent) || isHidden(callable)) continue;
-    const full = `${name}.${property.name}`;
-    gaps.push(...summaryGaps(full, callable), ...callableGaps(project, full, callable, callable));
-  }
-  return gaps;
+  return functionsOf(project, declaration).flatMap(({ name: own, callable }) => {
+    const full = `${name}.${own}`;
+    return [...summaryGaps(full, callable), ...callableGaps(project, full, callable, callable)];
+  });
 }
 
 function memberGaps(
@@ -131,62 +88,12 @@ function memberGaps(
   owner: string,
   member: ts.ClassElement | ts.TypeElement,
 ): Gap[] {
-  if (isHidden(member) || !isPublicMember(member) || isInherited(project, member)) return [];
+  if (isHidden(member) || !isPublicMember(member)) return [];
+  if (inheritedFrom(project, member) !== undefined) return [];
   if (!ts.isMethodDeclaration(member) && !ts.isMethodSignature(member)) return [];
   const name = `${owner}.${member.name.getText()}`;
   if (isLaterOverload(project, member)) return [];
   return [...summaryGaps(name, member), ...callableGaps(project, name, member, member)];
-}
-
-/** False for `#x`, `private`, `protected`, `[Symbol.x]`, and what a documented parent declares. */
-function isPublicMember(member: ts.ClassElement | ts.TypeElement): boolean {
-  if (member.name === undefined) return false;
-  if (ts.isPrivateIdentifier(member.name) || ts.isComputedPropertyName(member.name)) return false;
-  const hidden = ts.ModifierFlags.Private | ts.ModifierFlags.Protected | ts.ModifierFlags.Override;
-  return (ts.getCombinedModifierFlags(member) & hidden) === 0;
-}
-
-/** Whether users make such objects by `new`, as far as the class says. */
-function hasPublicConstructor(declaration: ts.ClassDeclaration): boolean {
-  return declaration.members.some(
-    (each) =>
-      ts.isConstructorDeclaration(each) &&
-      !isHidden(each) &&
-      (ts.getCombinedModifierFlags(each) & ts.ModifierFlags.Private) === 0,
-  );
-}
-
-/** Whether an interface that the class implements documents the member. */
-function isInherited(project: Project, member: ts.ClassElement | ts.TypeElement): boolean {
-  if (!ts.isClassDeclaration(member.parent) || member.name === undefined) return false;
-  const name = member.name.getText();
-  const parents = (member.parent.heritageClauses ?? []).flatMap((clause) => clause.types);
-  return parents.some((parent) => {
-    const property = project.checker.getTypeAtLocation(parent).getProperty(name);
-    return property?.declarations?.some((each) => summaryOf(each) !== "") ?? false;
-  });
-}
-
-/** `@internal`, or documented elsewhere. */
-function isHidden(node: ts.Node): boolean {
-  return ["internal", "inheritDoc", "hidden"].some((name) => tagsOf(node, name).length > 0);
-}
-
-function callableOf(declaration: ts.Declaration): ts.SignatureDeclaration | null {
-  if (ts.isFunctionDeclaration(declaration)) return declaration;
-  if (ts.isVariableDeclaration(declaration) && declaration.initializer !== undefined) {
-    const value = declaration.initializer;
-    if (ts.isArrowFunction(value) || ts.isFunctionExpression(value)) return value;
-  }
-  return null;
-}
-
-/** Whether a declaration before this one of the same function has the documentation. */
-function isLaterOverload(project: Project, node: ts.SignatureDeclaration): boolean {
-  if (node.name === undefined) return false;
-  const symbol = project.checker.getSymbolAtLocation(node.name);
-  const declarations = symbol?.declarations ?? [];
-  return declarations.length > 1 && declarations[0] !== node;
 }
 
 function summaryGaps(name: string, declaration: ts.Node): Gap[] {
@@ -199,18 +106,6 @@ function summaryGaps(name: string, declaration: ts.Node): Gap[] {
   return [];
 }
 
-function summaryOf(node: ts.Node): string {
-  const docs = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc);
-  return docs
-    .map((each) => ts.getTextOfJSDocComment(each.comment) ?? "")
-    .join("\n")
-    .trim();
-}
-
-function tagsOf(node: ts.Node, name: string): readonly ts.JSDocTag[] {
-  return ts.getJSDocTags(node).filter((tag) => tag.tagName.text === name);
-}
-
 function callableGaps(
   project: Project,
   name: string,
@@ -218,16 +113,11 @@ function callableGaps(
   callable: ts.SignatureDeclaration,
 ): Gap[] {
   const gaps: Gap[] = [];
-  const documentedParams = new Map(
-    ts
-      .getJSDocTags(documented)
-      .filter(ts.isJSDocParameterTag)
-      .map((tag) => [tag.name.getText(), ts.getTextOfJSDocComment(tag.comment) ?? ""]),
-  );
+  const documentedParams = paramTexts(documented);
   for (const parameter of callable.parameters) {
     if (!ts.isIdentifier(parameter.name) || parameter.name.text === "this") continue;
     const text = documentedParams.get(parameter.name.text);
-    if (text === undefined || text.replace(/^\s*-\s*/, "") === "") {
+    if (text === undefined || text === "") {
       gaps.push({ node: parameter, message: `${name}: no @param ${parameter.name.text}` });
     }
     documentedParams.delete(parameter.name.text);
@@ -255,8 +145,6 @@ function returnsSomething(checker: ts.TypeChecker, callable: ts.SignatureDeclara
   return !/^(\w+<)?(\w+<[^<>]*>, )?(void|never|undefined)\b[^|]*$/.test(text);
 }
 
-const ERROR_CODE = /\bE[A-Z0-9]{2,}\b/g;
-
 function throwsGaps(name: string, documented: ts.Node, callable: ts.SignatureDeclaration): Gap[] {
   const tags = [...tagsOf(documented, "throws"), ...tagsOf(documented, "exception")];
   const perTag = tags.map((tag) => tag.getText().match(ERROR_CODE) ?? []);
@@ -279,7 +167,8 @@ function throwsGaps(name: string, documented: ts.Node, callable: ts.SignatureDec
 /** The code of every `@example` of the public exports and their members. */
 export function examplesOf(project: Project, entries: readonly string[] = ENTRIES): CodeBlock[] {
   const blocks: CodeBlock[] = [];
-  const add = (name: string, node: ts.Node): void => {
+  const add = (name: string, node: ts.Node, entry: string): void => {
+    const module = MODULES.find((each) => each.entry === entry)?.name;
     for (const tag of tagsOf(node, "example")) {
       const file = tag.getSourceFile();
       const line = file.getLineAndCharacterOfPosition(tag.getStart()).line + 1;
@@ -287,15 +176,21 @@ export function examplesOf(project: Project, entries: readonly string[] = ENTRIE
       const fenced = [...text.matchAll(/```(?:ts|typescript)\n([\s\S]*?)```/g)];
       const codes = fenced.length > 0 ? fenced.map((match) => match[1] ?? "") : [text];
       for (const code of codes) {
-        blocks.push({ file: relativePath(project, file.fileName), line, name, code });
+        const from = module === undefined ? {} : { module };
+        blocks.push({ file: relativePath(project, file.fileName), line, name, code, ...from });
       }
     }
   };
-  for (const { name, declaration } of publicExports(project, entries)) {
-    add(name, declaration);
+  for (const { name, declaration, entry } of publicExports(project, entries)) {
+    add(name, declaration, entry);
     if (ts.isClassDeclaration(declaration) || ts.isInterfaceDeclaration(declaration)) {
       for (const member of declaration.members) {
-        if (isPublicMember(member)) add(`${name}.${member.name?.getText() ?? ""}`, member);
+        if (isPublicMember(member)) add(`${name}.${member.name?.getText() ?? ""}`, member, entry);
+      }
+    }
+    if (ts.isVariableDeclaration(declaration) && callableOf(declaration) === null) {
+      for (const each of functionsOf(project, declaration)) {
+        add(`${name}.${each.name}`, each.callable, entry);
       }
     }
   }
@@ -310,4 +205,6 @@ export interface CodeBlock {
   /** What it is an example of. */
   readonly name: string;
   readonly code: string;
+  /** The module that exports what it is an example of: its names come first. */
+  readonly module?: string;
 }

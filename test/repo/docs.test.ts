@@ -8,6 +8,7 @@ import { checkCodeBlocks, markdownBlocks } from "../../tools/code-blocks.ts";
 import { checkDocstrings, examplesOf } from "../../tools/docstrings.ts";
 import { checkLinks } from "../../tools/links.ts";
 import { projectOfFiles } from "../../tools/project.ts";
+import { publicExports, publicModules } from "../../tools/public-api.ts";
 
 const ENTRY = "src/zz-entry.ts";
 
@@ -113,6 +114,22 @@ describe("docstrings", () => {
     expect(checkDocstrings(project, ["src/zz-none.ts"])).toHaveLength(1);
   });
 
+  it("compiles the examples of functions in objects", () => {
+    const text = `
+      /**
+       * Starts.
+       *
+       * @example
+       * const n: number = calls;
+       */
+      function start(): void {}
+      /** The calls. */
+      export const calls: { readonly start: typeof start } = { start };
+    `;
+    const examples = examplesOf(projectOfFiles({ [ENTRY]: text }), [ENTRY]);
+    expect(examples.map((each) => each.name)).toEqual(["calls.start"]);
+  });
+
   it("compiles examples, and completes their imports and generators", () => {
     const text = `
       /**
@@ -135,6 +152,37 @@ describe("docstrings", () => {
     const findings = checkCodeBlocks(project, examplesOf(project, [ENTRY]));
     expect(findings.map((each) => each.message)).toEqual([
       "example of a, line 1: Cannot find name 'y'.",
+    ]);
+  });
+});
+
+describe("the public API", () => {
+  it("is what package.json exports", () => {
+    const root = mkdtempSync(path.join(tmpdir(), "caraway-exports-"));
+    const exports = {
+      ".": { default: "./dist/src/index.js" },
+      "./more": { default: "./dist/src/more/index.js" },
+    };
+    writeFileSync(path.join(root, "package.json"), JSON.stringify({ name: "caraway", exports }));
+    expect(publicModules(root)).toEqual([
+      { name: "caraway", entry: "src/index.ts" },
+      { name: "caraway/more", entry: "src/more/index.ts" },
+    ]);
+    rmSync(root, { recursive: true });
+  });
+
+  it("goes by the shorter of two names, and says what is a type only", () => {
+    const project = projectOfFiles({
+      "src/zz-calls.ts": "export function open(): void {}\nexport class Handle {}",
+      [ENTRY]: [
+        'export * as calls from "./zz-calls.ts";',
+        'export { type Handle } from "./zz-calls.ts";',
+      ].join("\n"),
+    });
+    const names = publicExports(project, [ENTRY]).map((each) => [each.name, each.isTypeOnly]);
+    expect(names).toEqual([
+      ["calls.open", false],
+      ["Handle", true],
     ]);
   });
 });
