@@ -13,8 +13,8 @@ import {
   sleep,
   type TcpConnection,
   tcp,
-  useContext,
-  withContext,
+  useNetwork,
+  withNetwork,
 } from "../src/index.ts";
 import { createCable } from "../src/testing.ts";
 import { type Figure, summary } from "./figure.ts";
@@ -39,7 +39,7 @@ function* serve(
   peer: TcpPeer,
   handler: (connection: TcpConnection) => Operation<void>,
 ): Operation<void> {
-  yield* useContext(createContext({ driver: peer, address: "10.0.0.1/24" }));
+  yield* useNetwork(createContext({ driver: peer, address: "10.0.0.1/24" }));
   const listener = yield* tcp.listen({ port: PORT, backlog: 65_535 });
   yield* go(() => listener.serve(handler));
 }
@@ -83,7 +83,7 @@ async function bulk(totalBytes: number): Promise<number> {
     const [left, right] = createCable({ driver: { checksumTx: true } });
     const server = createContext({ driver: left, address: "10.0.0.1/24" });
     const client = createContext({ driver: right, address: "10.0.0.2/24" });
-    return yield* withContext(server, function* () {
+    return yield* withNetwork(server, function* () {
       const listener = yield* tcp.listen({ port: PORT });
       const receiver = yield* go(function* () {
         yield* receiveAll(yield* listener.accept());

@@ -12,7 +12,7 @@ import {
   sleep,
   type TcpConnection,
   tcp,
-  useContext,
+  useNetwork,
 } from "../src/index.ts";
 import { expectNothingLeft, type FrameDirection, traceDriver } from "../src/testing.ts";
 import { endWithParent, isInside, runInside, wayIn } from "./demo/namespace.ts";
@@ -172,7 +172,7 @@ function* play(stage: Stage): Operation<void> {
   const trace = new Trace(peer.name);
   const driver = traceDriver(stage.driver, trace.record);
   const mctx = createContext({ driver, address: `${OUR_ADDRESS}/${PREFIX_BITS}` });
-  yield* useContext(mctx);
+  yield* useNetwork(mctx);
   const scenes = yield* go(function* () {
     yield* serving(peer, trace);
     yield* connecting(peer, trace);

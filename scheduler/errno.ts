@@ -39,7 +39,9 @@ export type ErrorCode =
   | "ELOOP"
   | "EPROTO"
   | "ENOTSOCK"
+  | "EDESTADDRREQ"
   | "EMSGSIZE"
+  | "ENOPROTOOPT"
   | "EPROTONOSUPPORT"
   | "EOPNOTSUPP"
   | "EAFNOSUPPORT"
@@ -88,7 +90,9 @@ export const ERRNO: Readonly<Record<ErrorCode, number>> = Object.freeze({
   ELOOP: 40,
   EPROTO: 71,
   ENOTSOCK: 88,
+  EDESTADDRREQ: 89,
   EMSGSIZE: 90,
+  ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
   EOPNOTSUPP: 95,
   EAFNOSUPPORT: 97,
@@ -138,7 +142,9 @@ export const ERROR_TEXT: Readonly<Record<ErrorCode, string>> = Object.freeze({
   ELOOP: "too many levels of indirection",
   EPROTO: "protocol error",
   ENOTSOCK: "not a socket",
+  EDESTADDRREQ: "no destination address",
   EMSGSIZE: "message too long",
+  ENOPROTOOPT: "no such option",
   EPROTONOSUPPORT: "protocol not supported",
   EOPNOTSUPP: "operation not supported",
   EAFNOSUPPORT: "address family not supported",

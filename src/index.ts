@@ -45,15 +45,18 @@ export {
   whyNoNativeDriver,
 } from "./link/native-driver.ts";
 export type { Limits } from "./mctx/limits.ts";
-export {
-  Context,
-  type ContextOptions,
-  type ContextStatistics,
-  createContext,
-  useContext,
-  withContext,
-} from "./socket/context.ts";
+export type { Context, ContextLeftovers, ContextStatistics } from "./socket/context.ts";
+export type { ListenerStatistics, ServeOptions } from "./socket/listener.ts";
+export { type Network, useNetwork, withNetwork } from "./socket/network.ts";
 export { openDriver } from "./socket/open-driver.ts";
-export { type ConnectOptions, type ListenOptions, tcp } from "./socket/tcp.ts";
-export { type Endpoint, TcpConnection } from "./socket/tcp-connection.ts";
-export { type ListenerStatistics, type ServeOptions, TcpListener } from "./socket/tcp-listener.ts";
+export {
+  type ContextOptions,
+  createContext,
+  StackContext,
+  type StackStatistics,
+} from "./socket/stack-context.ts";
+export type { ConnectOptions, ListenOptions } from "./socket/tcp.ts";
+export * as tcp from "./socket/tcp.ts";
+export { TcpConnection } from "./socket/tcp-connection.ts";
+export { TcpListener } from "./socket/tcp-listener.ts";
+export type { Endpoint, TcpInfo } from "./transport/stream.ts";

@@ -32,7 +32,11 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   // Layers know the wire format and nothing of each other; only mctx knows their order.
   { files: ["src/link/**", "src/ip/**", "src/tcp/**", "src/udp/**"], may: ["src/wire/**"] },
   // What the socket layer asks of whoever carries its bytes: types and constants, no code.
-  { files: ["src/transport/**"], may: ["src/ip/address.ts"] },
+  {
+    files: ["src/transport/**"],
+    may: ["src/ip/address.ts", "src/tcp/host.ts"],
+    mayTypes: ["src/tcp/info.ts"],
+  },
   // The stack resumes no coroutine (R3): of the scheduler it needs the timers alone.
   { files: ["src/mctx/**"], may: [...LAYERS, "src/transport/**", "scheduler/timer-wheel.ts"] },
   // The one door to the addon's sockets, and the one place that asks the system for names, which

@@ -18,7 +18,7 @@ import {
   run,
   type TcpConnection,
   tcp,
-  useContext,
+  useNetwork,
 } from "../../src/index.ts";
 
 /** However the bench ends, no server lives longer than this. */
@@ -51,7 +51,7 @@ function* echo(connection: TcpConnection): Operation<void> {
 async function serveOurs(driver: NativeDriver, address: string, port: number): Promise<void> {
   const busyPoll = (process.argv[5] ?? "adaptive") as BusyPoll;
   const serve = function* (): Operation<void> {
-    yield* useContext(createContext({ driver, address }));
+    yield* useNetwork(createContext({ driver, address }));
     const listener = yield* tcp.listen({ port, backlog: 1_024 });
     ready();
     yield* listener.serve(echo, { onError: () => {} });

@@ -3,7 +3,6 @@
 // is the same in all three: it uses the context in scope and does not know what is below.
 
 import {
-  type Context,
   choose,
   createContext,
   type Driver,
@@ -11,7 +10,8 @@ import {
   main,
   type Operation,
   openDriver,
-  useContext,
+  type StackContext,
+  useNetwork,
 } from "../../src/index.ts";
 import { simulate } from "../../src/testing.ts";
 import { type Settings, usageError } from "./command-line.ts";
@@ -73,7 +73,7 @@ function onDevice(settings: NetworkSettings, program: Program): Promise<void> {
   return main(function* () {
     try {
       const context = openContext(settings, program.name);
-      yield* useContext(context);
+      yield* useNetwork(context);
       console.log(`${program.name}: ${context.address} on ${context.driver.name}`);
       yield* program.run();
     } catch (error) {
@@ -94,7 +94,7 @@ function tell(name: string, error: unknown): void {
 }
 
 /** Opens the device the user chose, with a stack on it, which the calling coroutine owns. */
-function openContext(settings: NetworkSettings, name: string): Context {
+function openContext(settings: NetworkSettings, name: string): StackContext {
   const { address, gateway } = settings;
   const driver = openDevice(settings, name);
   try {

@@ -11,6 +11,8 @@ import {
   finish,
   info,
   isOrderlyClosed,
+  orphan,
+  peekBytes,
   receiveBytes,
   receivedBytes,
   sendBytes,
@@ -20,21 +22,15 @@ import {
 import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH } from "../tcp/errno.ts";
 import { CLOSED, SYN_RECEIVED } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
+import type { Endpoint, FlowSink, StreamFlow } from "../transport/stream.ts";
 import type { ListenerRecord } from "./listener.ts";
-
-export type { TcpInfo } from "../tcp/calls.ts";
-export { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE } from "../tcp/host.ts";
-
-/** Whoever wants to know of a flow's events: a socket handle. Must only mark, never resume (R3). */
-export interface FlowSink {
-  /** @param events - EVENT_* bits of src/tcp/host.ts */
-  flowEvents(events: number): void;
-}
 
 /** What a flow needs of its context. */
 export interface FlowOwner {
   readonly timers: TimerWheel;
   flowTimeout(flow: Flow, nowMs: number): void;
+  /** Resets the connection, unless both sides have finished with it. */
+  abortFlow(flow: Flow, nowMs: number): void;
   /** The flow's output and timer are to be looked at in this round. */
   touch(flow: Flow): void;
 }
@@ -53,7 +49,7 @@ class FlowTimer extends Timer {
 }
 
 /** One connection of a context. Made by `Stack`, in its flow table until CLOSED. */
-export class Flow {
+export class Flow implements StreamFlow {
   readonly owner: FlowOwner;
   readonly local: IpAddress;
   readonly remote: IpAddress;
@@ -115,6 +111,16 @@ export class Flow {
     this.timer = new FlowTimer(this);
   }
 
+  /** Our end as users know it. */
+  get localEnd(): Endpoint {
+    return { host: this.local.toString(), port: this.localPort };
+  }
+
+  /** The peer's end as users know it. */
+  get remoteEnd(): Endpoint {
+    return { host: this.remote.toString(), port: this.remotePort };
+  }
+
   // --- user calls: none waits ------------------------------------------------------------------
 
   /** Queues bytes for sending. @returns bytes taken, 0: buffer full, or -errno */
@@ -131,9 +137,24 @@ export class Flow {
     return taken;
   }
 
+  /** Copies received bytes and leaves them there. @returns bytes copied */
+  peek(into: Uint8Array, offset: number, length: number): number {
+    return peekBytes(this.tcb, into, offset, length);
+  }
+
   /** In-order bytes that can be taken now. */
   get receivedBytes(): number {
     return receivedBytes(this.tcb);
+  }
+
+  /** Most bytes that can ever wait to be taken. */
+  get receiveLimitBytes(): number {
+    return this.tcb.config.receiveBufferBytes;
+  }
+
+  /** Most bytes that the send buffer can ever take. */
+  get sendLimitBytes(): number {
+    return this.tcb.config.sendBufferBytes;
   }
 
   /** Bytes that the send buffer has room for now. */
@@ -162,6 +183,25 @@ export class Flow {
   discardReceived(): void {
     discardReceived(this.tcb);
     this.owner.touch(this);
+  }
+
+  /** Resets the connection, unless both sides have finished with it. Nobody holds it any more. */
+  abort(nowMs: number): void {
+    this.owner.abortFlow(this, nowMs);
+  }
+
+  /** Nobody holds it any more: it finishes in the background, within the limits of an orphan. */
+  release(nowMs: number): void {
+    this.sink = null;
+    if (this.failure !== 0 || this.isGone) return;
+    if (!this.tcb.snd.finQueued) this.finish(nowMs);
+    this.discardReceived();
+    orphan(this.tcb, nowMs);
+  }
+
+  /** True once the peer has acknowledged every byte and our FIN. */
+  get isAcknowledged(): boolean {
+    return this.tcb.snd.finAcked;
   }
 
   /** True once the peer has acknowledged our FIN and sent its own. */

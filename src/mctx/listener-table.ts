@@ -4,7 +4,8 @@
 
 import type { IpAddress } from "../ip/address.ts";
 import { EADDRINUSE, ENFILE } from "../tcp/errno.ts";
-import { ListenerRecord, type ListenerSink } from "./listener.ts";
+import type { ListenerSink } from "../transport/stream.ts";
+import { ListenerRecord } from "./listener.ts";
 
 /** The listening ports of a context. */
 export class ListenerTable {

@@ -2,13 +2,8 @@
 // A listening port: its half-open connections and those that wait to be accepted.
 
 import type { IpAddress } from "../ip/address.ts";
+import type { ListenerSink } from "../transport/stream.ts";
 import { type Flow, FlowList } from "./flow.ts";
-
-/** Whoever wants to know that a connection can be accepted. Must only mark, never resume (R3). */
-export interface ListenerSink {
-  /** A connection is ready, or the listener has failed (`error`). */
-  listenerReady(): void;
-}
 
 /** One listening port of a context. */
 export class ListenerRecord {

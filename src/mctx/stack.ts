@@ -15,13 +15,14 @@ import { CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT } from "../tcp/state.ts";
 import { createTcb, type Tcb } from "../tcp/tcb.ts";
 import { mayReuseTimeWait } from "../tcp/time-wait.ts";
 import { nextTimeout, onTimeout } from "../tcp/timers.ts";
+import type { FlowSink, ListenerSink } from "../transport/stream.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { SYN, TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, type TcpSegment } from "../wire/tcp.ts";
-import { Flow, FlowList, type FlowOwner, type FlowSink } from "./flow.ts";
+import { Flow, FlowList, type FlowOwner } from "./flow.ts";
 import { FlowTable } from "./flow-table.ts";
 import { countLeftovers, type StackLeftovers } from "./leftovers.ts";
 import type { Limits } from "./limits.ts";
-import type { ListenerRecord, ListenerSink } from "./listener.ts";
+import type { ListenerRecord } from "./listener.ts";
 import { ListenerTable } from "./listener-table.ts";
 import type { Network } from "./network.ts";
 import { OpeningFlows } from "./opening-flows.ts";
@@ -174,7 +175,7 @@ export class Stack implements TcbHost, FlowOwner {
     }
   }
 
-  /** To be called after any user call on `flow.tcb`: its output and timer follow in `flush`. */
+  /** After any user call on `flow.tcb`: its output and timer follow in `flush`. */
   touch(flow: Flow): void {
     this.#outbox.touch(flow);
   }
@@ -352,8 +353,6 @@ export class Stack implements TcbHost, FlowOwner {
     if (nextTimeout(flow.tcb) <= nowMs) onTimeout(flow.tcb, nowMs);
     this.touch(flow);
   }
-
-  // --- what is there -------------------------------------------------------------------------
 
   /** Connections and half-open connections, TIME-WAIT not counted. */
   get socketCount(): number {

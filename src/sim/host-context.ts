@@ -2,7 +2,7 @@
 // Where the simulation meets the stack: how a host gets its context.
 
 import { setCurrent } from "../../scheduler/current.ts";
-import { type Context, type ContextOptions, createContext } from "../socket/context.ts";
+import { type ContextOptions, createContext, type StackContext } from "../socket/stack-context.ts";
 import type { Random } from "./random.ts";
 import type { SimDriver } from "./sim-driver.ts";
 
@@ -18,7 +18,7 @@ export function startContext(
   address: string,
   random: Random,
   options: HostContextOptions | undefined,
-): Context {
+): StackContext {
   const fill = (bytes: Uint8Array): void => {
     random.fill(bytes);
   };

@@ -11,7 +11,8 @@ import {
   type OperationLike,
 } from "../../scheduler/index.ts";
 import { currentCoroutine } from "../../scheduler/internal.ts";
-import { type Context, withContext } from "../socket/context.ts";
+import { withNetwork } from "../socket/network.ts";
+import type { StackContext } from "../socket/stack-context.ts";
 import { wrong } from "./check.ts";
 import type { LinkConditions } from "./conditions.ts";
 import type { FrameSink } from "./frame-sink.ts";
@@ -57,7 +58,7 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
   private cable: Link | null = null;
   private prefix = "";
   private nic: SimDriver | null = null;
-  private stack: Context | null = null;
+  private stack: StackContext | null = null;
   /** Coroutines started with `go`, to be ended by a crash. */
   private programs: Handle<unknown>[] = [];
 
@@ -92,7 +93,7 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
   }
 
   /** Its stack, to be given to `tcp.connect` and `tcp.listen`; another one after a restart. */
-  get context(): Context {
+  get context(): StackContext {
     if (this.stack === null)
       throw wrong("sim.host", "host", "must be plugged in and up", this.name);
     return this.stack;
@@ -112,7 +113,7 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
    * @throws NetError ECANCELED, EINVAL (the host is down)
    */
   *go<T>(op: OperationLike<T>): Operation<Handle<T>> {
-    const handle = yield* go(withContext(this.context, op), { name: this.name });
+    const handle = yield* go(withNetwork(this.context, op), { name: this.name });
     this.programs = this.programs.filter((program) => !program.isEnded);
     this.programs.push(handle);
     return handle;
@@ -127,7 +128,7 @@ export class SimHost implements LinkEnd, FrameSink, Addressed {
    * @throws NetError EINVAL (the host is down); or what the operation throws
    */
   run<T>(op: OperationLike<T>): Operation<T> {
-    return withContext(this.context, op);
+    return withNetwork(this.context, op);
   }
 
   /**

@@ -47,7 +47,7 @@ export function checkInteger(
   return value;
 }
 
-/** @returns the address that `value` names; only literals, a context has no name service */
+/** @returns the address that `value` names; only IPv4 literals */
 export function checkAddress(syscall: string, name: string, value: unknown): IpAddress {
   if (typeof value !== "string") {
     throw new TypeError(`${syscall}: ${name} must be a string, got ${typeof value}`);
@@ -58,6 +58,56 @@ export function checkAddress(syscall: string, name: string, value: unknown): IpA
   }
   if (address.family !== 4) invalid(syscall, `${name}: IPv6 is not supported yet, got "${value}"`);
   return address;
+}
+
+/** RFC 1123 §2.1, with the underscore that real names have, and the length of RFC 1035 §2.3.4. */
+const HOST_NAME =
+  /^(?=.{1,253}\.?$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?)*\.?$/i;
+
+/** @returns the address that `value` is, or the name that it may be */
+export function checkHost(syscall: string, name: string, value: unknown): IpAddress | string {
+  if (typeof value !== "string") {
+    throw new TypeError(`${syscall}: ${name} must be a string, got ${typeof value}`);
+  }
+  const address = IpAddress.parse(value);
+  if (address !== null) return address;
+  if (!HOST_NAME.test(value) || /^[\d.]+$/.test(value)) {
+    const rule = 'must be an IP address such as "10.0.0.1" or a host name';
+    invalid(syscall, `${name} ${rule}, got "${value}"`);
+  }
+  return value;
+}
+
+/** A host and a port as callers write them. */
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/**
+ * Reads `"host:port"` or `"[v6]:port"`.
+ *
+ * @returns the parts, unchecked; the host is empty in `":port"`
+ */
+export function splitEndpoint(syscall: string, name: string, text: string): HostAndPort {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  if (match === null) {
+    invalid(syscall, `${name} must be like "10.0.0.1:80" or "[::1]:80", got "${text}"`);
+  }
+  return { host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
+}
+
+/** @returns `value`, which is `{ host, port }`, or read from `"host:port"` */
+export function endpointOf<T extends object>(
+  syscall: string,
+  name: string,
+  value: T | string,
+): T | HostAndPort {
+  if (typeof value === "string") return splitEndpoint(syscall, name, value);
+  if (typeof value !== "object" || value === null) {
+    throw new TypeError(`${syscall}: ${name} must be an object or text, got ${String(value)}`);
+  }
+  return value;
 }
 
 /**

@@ -1,381 +1,102 @@
 // SPDX-License-Identifier: MIT
-// A context as users hold it: one stack over one driver, on the loop that made it. The context in
-// scope is what `tcp.listen` and `tcp.connect` use when none is given.
+// A context as the socket layer knows it: whoever carries the bytes of sockets. `StackContext` is
+// our own TCP/IP stack over a driver, `KernelContext` the kernel's sockets.
 
-import type { Operation, OperationLike, Resource } from "../../scheduler/index.ts";
-import {
-  type Coroutine,
-  currentCoroutine,
-  currentLoop,
-  type Loop,
-  type Poller,
-} from "../../scheduler/internal.ts";
-import { contains, type IpAddress, type Prefix, parsePrefix } from "../ip/address.ts";
-import type { ReassemblyLimits } from "../ip/reassembly.ts";
-import type { Driver, DriverStatistics } from "../link/driver.ts";
-import type { NeighbourLimits, NeighbourStatistics } from "../link/neighbours.ts";
-import {
-  createStack,
-  DEFAULT_LIMITS,
-  DEFAULT_NEIGHBOUR_LIMITS,
-  DEFAULT_REASSEMBLY_LIMITS,
-  DEFAULT_TCP_CONFIG,
-  parseStationMac,
-  type TcpConfig,
-} from "../mctx/create.ts";
-import type { Flow } from "../mctx/flow.ts";
-import type { StackLeftovers } from "../mctx/leftovers.ts";
-import type { Limits } from "../mctx/limits.ts";
-import type { Stack } from "../mctx/stack.ts";
-import { checkAddress, checkOptions, checkSettings, checkTcpConfig } from "./arguments.ts";
-import { ENETDOWN, invalid, netError } from "./errors.ts";
-import { Ownership } from "./ownership.ts";
+import type { Resource } from "../../scheduler/index.ts";
+import type { Loop, WaitQueue } from "../../scheduler/internal.ts";
+import type { IpAddress } from "../ip/address.ts";
+import type { DatagramFlow, DatagramPlace } from "../transport/datagram.ts";
+import type {
+  FlowSink,
+  ListenerSink,
+  StreamFlow,
+  StreamListener,
+  StreamPlace,
+  StreamTarget,
+} from "../transport/stream.ts";
 
-/** How a context is made. */
-export interface ContextOptions {
-  /** An open driver; the context closes it. */
-  readonly driver: Driver;
-  /** Our IPv4 address with the prefix length of its network: `"10.0.0.2/24"`. */
-  readonly address: string;
-  /** Who passes on packets to other networks. Default: nobody. */
-  readonly gateway?: string;
-  /** `"02:00:00:00:00:01"`; default: the driver's. */
-  readonly macAddress?: string;
-  /** Fills an array with unpredictable bytes; default: the system's. For simulations only. */
-  readonly random?: (into: Uint8Array) => void;
-  /** Bounds that differ from the defaults. */
-  readonly limits?: Partial<Limits>;
-  /** TCP settings that differ from the defaults. */
-  readonly tcp?: Partial<TcpConfig>;
-  /** Bounds of the neighbour cache that differ from the defaults. */
-  readonly neighbours?: Partial<NeighbourLimits>;
-  /** Bounds of reassembly that differ from the defaults. */
-  readonly reassembly?: Partial<ReassemblyLimits>;
-}
-
-/** Counters of a context. */
+/** Counters that every context has. */
 export interface ContextStatistics {
-  readonly driver: DriverStatistics;
-  readonly neighbours: NeighbourStatistics;
-  /** Drops and other events by name, such as `"ipv4.checksum"`. */
+  /** Drops and other events by name, such as `"tcp.backlogFull"`. */
   readonly events: Record<string, number>;
-  /** Drops and other events inside TCP by name. */
-  readonly tcp: Record<string, number>;
-  /** Connections and half-open connections. */
+  /** Connections, half-open connections and datagram sockets. */
   readonly sockets: number;
+  /** Connections in TIME-WAIT; 0 over the kernel, which keeps them to itself. */
   readonly timeWait: number;
 }
 
-const CONTEXT = Symbol("caraway/context");
-/** Drivers that an open context uses. */
-const driversInUse = new WeakSet<Driver>();
-/** Whose the drivers of `openDriver` are that no context has taken yet. */
-const driverOwnership = new WeakMap<Driver, Ownership>();
+/** What is alive in a context, for tests. */
+export interface ContextLeftovers {
+  /** Connections and datagram sockets, those included that end in the background. */
+  readonly sockets: number;
+  readonly timeWait: number;
+  readonly listeners: number;
+  /** Bytes that wait in buffers of ours. */
+  readonly bufferedBytes: number;
+  readonly timers: number;
+}
 
-/** One TCP/IP stack over one driver. Made by `createContext`. */
-export class Context implements Poller, Resource {
+/** A name being looked up. */
+export interface Lookup {
+  /** Null while it goes on; else the addresses, or none and `errno`. */
+  readonly addresses: readonly IpAddress[] | null;
+  /** 0, or -errno. */
+  readonly errno: number;
+  /** Who waits for it. */
+  readonly waiting: WaitQueue;
+  /** Nobody wants the result any more. */
+  abandon(): void;
+}
+
+/** What carries the bytes of sockets: our own TCP/IP stack over a driver, or the kernel. */
+export interface Context extends Resource {
+  /** For messages. */
   readonly name: string;
-  readonly isReal: boolean;
-  /** @internal */
-  readonly stack: Stack;
+  /** Our address, `"0.0.0.0"` or `"::"` if there are several. */
+  readonly address: string;
+  /** False once it is closed, or its device is gone: every call fails with ENETDOWN. */
+  readonly isOpen: boolean;
   /** @internal */
   readonly loop: Loop;
-  readonly #ownership: Ownership;
-  #isOpen = true;
-
-  /** @internal Use `createContext`. */
-  constructor(stack: Stack, loop: Loop) {
-    this.stack = stack;
-    this.loop = loop;
-    this.name = `${stack.network.driver.name} ${stack.network.address}`;
-    this.isReal = stack.network.driver.isReal;
-    this.#ownership = new Ownership(this);
-    driversInUse.add(stack.network.driver);
-    loop.addPoller(this);
-  }
-
-  /** Our address. */
-  get address(): string {
-    return this.stack.network.address.toString();
-  }
-
-  /** The driver under it. */
-  get driver(): Driver {
-    return this.stack.network.driver;
-  }
-
-  /** False once it is closed, or its device is gone: every call fails with ENETDOWN. */
-  get isOpen(): boolean {
-    return this.#isOpen && this.stack.error === 0;
-  }
-
-  /**
-   * Adds a route, in place of one to the same network.
-   *
-   * @param destination - a network: `"10.1.0.0/16"`
-   * @param gateway - who passes packets on, an address in our own network
-   * @throws NetError EINVAL, ENOBUFS (the table is full)
-   */
-  addRoute(destination: string, gateway: string): void {
-    const prefix = typeof destination === "string" ? parsePrefix(destination) : null;
-    if (prefix === null || prefix.address.family !== 4) {
-      invalid("addRoute", `destination must be like "10.1.0.0/16", got "${destination}"`);
-    }
-    const via = checkAddress("addRoute", "gateway", gateway);
-    if (!contains(this.stack.network.prefix, via)) {
-      invalid("addRoute", `gateway ${gateway} is not in the network of the address`);
-    }
-    if (!this.stack.network.routes.add({ prefix, gateway: via })) {
-      throw netError("ENOBUFS", "addRoute", "the route table is full");
-    }
-  }
-
-  /** Resets every connection, closes the driver, frees everything. Idempotent. */
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#ownership.release();
-    this.stack.close(-ENETDOWN, this.loop.now());
-    driversInUse.delete(this.driver);
-    this.loop.removePoller(this);
-  }
-
-  /** The same, as the end of its owner calls it. */
-  abort(): void {
-    this.close();
-  }
-
+  /** Resets every connection and frees everything. Idempotent. */
+  close(): void;
   /**
    * Counts what has happened so far.
    *
-   * @returns counters of driver, link, IP and TCP
+   * @returns the counters
    */
-  statistics(): ContextStatistics {
-    const { network, tcpCounters, socketCount } = this.stack;
-    return {
-      driver: network.driver.statistics(),
-      neighbours: network.neighbours.statistics(),
-      events: network.counters.toObject(),
-      tcp: { ...tcpCounters },
-      sockets: socketCount,
-      timeWait: this.stack.leftovers().timeWait,
-    };
-  }
-
+  statistics(): ContextStatistics;
   /**
    * Counts what is alive in it, for tests.
    *
    * @returns all zero, but for TIME-WAIT, when nothing was left behind
    */
-  leftovers(): StackLeftovers {
-    return this.stack.leftovers();
-  }
-
-  /** @internal */
-  abortFlow(flow: Flow): void {
-    this.stack.abortFlow(flow, this.loop.now());
-  }
-
-  // --- Poller ----------------------------------------------------------------------------------
-
-  /** @internal */
-  poll(nowMs: number): number {
-    return this.stack.poll(nowMs);
-  }
-
-  /** @internal */
-  flush(nowMs: number): void {
-    this.stack.flush(nowMs);
-  }
-
-  /** @internal */
-  armWake(wake: () => void): boolean {
-    const { stack } = this;
-    if (stack.error !== 0) return true;
-    return !stack.hasWork && stack.network.driver.armWake(wake);
-  }
-
-  /** @internal */
-  disarmWake(): void {
-    if (this.stack.error === 0) this.stack.network.driver.disarmWake();
-  }
+  leftovers(): ContextLeftovers;
+  /** @internal Opens a connection. @returns the flow, not yet established, or -errno */
+  openStream(target: StreamTarget, sink: FlowSink, nowMs: number): StreamFlow | number;
+  /** @internal Starts listening. @returns the listener, or -errno */
+  listenStream(place: StreamPlace, sink: ListenerSink): StreamListener | number;
+  /** @internal Opens a place for datagrams. @returns it, or -errno */
+  openDatagram(place: DatagramPlace, sink: FlowSink): DatagramFlow | number;
+  /** @internal Looks a name up. @returns null: it has no name service */
+  lookup(host: string): Lookup | null;
 }
 
-/**
- * Makes a TCP/IP stack over a driver. It belongs to the running coroutine, whose end closes it.
- *
- * @param options - driver, address, and what differs from the defaults
- * @returns the context
- * @throws NetError EBADF (the driver is closed), EBUSY (another context uses it), EINVAL; TypeError
- * @example
- * ```ts
- * const driver = openDriver({ driver: "af_packet", interface: "veth0" });
- * const mctx = createContext({ driver, address: "10.0.0.2/24" });
- * yield* useContext(mctx);
- * ```
- */
-export function createContext(options: ContextOptions): Context {
-  const call = "createContext";
-  checkOptions(call, options);
-  const { driver, address, gateway, macAddress, random } = options;
-  checkDriver(call, driver);
-  const prefix = typeof address === "string" ? parsePrefix(address) : null;
-  if (prefix === null || prefix.address.family !== 4) {
-    invalid(call, `address must be like "10.0.0.2/24", got ${JSON.stringify(address)}`);
-  }
-  if (random !== undefined && driver.isReal) {
-    // RFC 6528, RFC 6056: whoever knows the seed knows every sequence number and port to come.
-    invalid(call, `random is for simulations: ${driver.name} is a real device`);
-  }
-  checkBounds(call, options);
-  const loop = currentLoop();
-  const stack = createStack({
-    driver,
-    prefix,
-    gateway: gateway === undefined ? null : gatewayIn(prefix, gateway),
-    macAddress: macAddress === undefined ? driver.macAddress : macOf(macAddress),
-    random: random ?? systemRandom,
-    timers: loop.timers,
-    limits: options.limits ?? {},
-    tcp: options.tcp ?? {},
-    neighbours: options.neighbours ?? {},
-    reassembly: options.reassembly ?? {},
-  });
-  const context = new Context(stack, loop);
-  driverOwnership.get(driver)?.release();
-  driverOwnership.delete(driver);
-  return context;
+const contexts = new WeakSet<object>();
+
+/** Makes `context` one that calls take. */
+export function registerContext(context: Context): void {
+  contexts.add(context);
 }
 
-/** Gives a new driver to the running coroutine, whose end closes it unless a context takes it. */
-export function ownDriver(driver: Driver): void {
-  if (currentCoroutine() === null) return;
-  driverOwnership.set(driver, new Ownership({ abort: () => driver.close() }));
-}
-
-/**
- * Puts a context in scope: `tcp.listen` and `tcp.connect` of this coroutine, and of all that it
- * starts from now on, use it.
- *
- * @param context - an open context
- * @throws NetError EINVAL (in a plain Effection task); TypeError
- * @example
- * ```ts
- * const driver = openDriver({ driver: "tap", interface: "tap0" });
- * yield* useContext(createContext({ driver, address: "10.0.0.2/24" }));
- * const listener = yield* tcp.listen({ port: 80 });
- * ```
- */
-export function* useContext(context: Context): Operation<void> {
-  const coroutine = coroutineFor("useContext", context);
-  coroutine.setLocal(CONTEXT, context);
-}
-
-/**
- * Runs an operation with a context in scope, also for the coroutines that it starts.
- *
- * @param context - an open context
- * @param op - an operation or a generator function
- * @returns what `op` returns
- * @throws NetError EINVAL (in a plain Effection task); TypeError; or what `op` throws
- * @example
- * ```ts
- * const [a, b] = createCable();
- * const server = createContext({ driver: a, address: "10.0.0.1/24" });
- * const client = createContext({ driver: b, address: "10.0.0.2/24" });
- * const listener = yield* withContext(server, () => tcp.listen({ port: 80 }));
- * const conn = yield* withContext(client, () => tcp.connect({ host: "10.0.0.1", port: 80 }));
- * ```
- */
-export function* withContext<T>(context: Context, op: OperationLike<T>): Operation<T> {
-  const coroutine = coroutineFor("withContext", context);
-  const before = coroutine.locals;
-  coroutine.setLocal(CONTEXT, context);
-  try {
-    return yield* typeof op === "function" ? op() : op;
-  } finally {
-    coroutine.locals = before;
-  }
-}
-
-function coroutineFor(syscall: string, context: Context): Coroutine {
-  if (!(context instanceof Context)) {
-    throw new TypeError(`${syscall}: context must come from createContext`);
-  }
-  const coroutine = currentCoroutine();
-  if (coroutine === null) {
-    invalid(syscall, "in a plain Effection task pass the context to each call instead");
-  }
-  return coroutine;
-}
-
-/** @returns the context given, or the one in scope */
-export function contextFor(syscall: string, given: Context | undefined): Context {
-  const context = given ?? (currentCoroutine()?.local(CONTEXT) as Context | undefined);
-  if (context === undefined) {
-    throw netError(
-      "ENETDOWN",
-      syscall,
-      "no context in scope: make one with createContext and yield* useContext(it), or pass it",
-    );
-  }
-  return context;
+/** True for what is a context. */
+export function isContext(value: unknown): value is Context {
+  return typeof value === "object" && value !== null && contexts.has(value);
 }
 
 /** Refuses what is given as a context and is none. */
 export function checkContext(syscall: string, given: unknown): void {
-  if (given !== undefined && !(given instanceof Context)) {
-    throw new TypeError(`${syscall}: context must come from createContext`);
+  if (given !== undefined && !isContext(given)) {
+    throw new TypeError(`${syscall}: context must come from createContext or createKernelContext`);
   }
-}
-
-/** Refuses bounds and settings that make no sense. */
-function checkBounds(call: string, options: ContextOptions): void {
-  const { limits, random, tcp, neighbours, reassembly } = options;
-  checkSettings(call, "limits", limits, DEFAULT_LIMITS);
-  checkSettings(call, "tcp", tcp, DEFAULT_TCP_CONFIG);
-  checkTcpConfig(call, { ...DEFAULT_TCP_CONFIG, ...tcp });
-  checkSettings(call, "neighbours", neighbours, DEFAULT_NEIGHBOUR_LIMITS);
-  checkSettings(call, "reassembly", reassembly, DEFAULT_REASSEMBLY_LIMITS);
-  const { ephemeralFirst, ephemeralLast } = { ...DEFAULT_LIMITS, ...limits };
-  if (ephemeralFirst > ephemeralLast || ephemeralLast > 65_535) {
-    invalid(call, "limits.ephemeralFirst to limits.ephemeralLast must be a range of ports");
-  }
-  if (random !== undefined && typeof random !== "function") {
-    throw new TypeError(`${call}: random must be a function, got ${typeof random}`);
-  }
-}
-
-/** Refuses what is no driver, or none that a new context could use. */
-function checkDriver(call: string, driver: Driver): void {
-  if (typeof driver?.poll !== "function") {
-    throw new TypeError(`${call}: driver must be an open driver, from openDriver for instance`);
-  }
-  if (driversInUse.has(driver)) {
-    throw netError("EBUSY", call, `driver ${driver.name} is used by another context`);
-  }
-  // The memory of a native driver goes with it. Not asked by a poll, which would lose frames.
-  if (driver.frames.length === 0) {
-    throw netError("EBADF", call, `driver ${driver.name} is closed`);
-  }
-}
-
-function gatewayIn(prefix: Prefix, text: string): IpAddress {
-  const gateway = checkAddress("createContext", "gateway", text);
-  if (!contains(prefix, gateway)) {
-    invalid("createContext", `gateway ${text} is not in the network of the address`);
-  }
-  return gateway;
-}
-
-function macOf(text: string): Uint8Array {
-  const mac = typeof text === "string" ? parseStationMac(text) : null;
-  if (mac === null) {
-    invalid("createContext", `macAddress must be like "02:00:00:00:00:01", got ${String(text)}`);
-  }
-  return mac;
-}
-
-function systemRandom(into: Uint8Array): void {
-  crypto.getRandomValues(into);
 }

@@ -4,6 +4,8 @@
 import { NetError } from "../../scheduler/index.ts";
 import { codeOf, ERRNO, type ErrorCode } from "../../scheduler/internal.ts";
 
+export const EADDRNOTAVAIL: number = ERRNO.EADDRNOTAVAIL;
+export const EAFNOSUPPORT: number = ERRNO.EAFNOSUPPORT;
 export const EBADF: number = ERRNO.EBADF;
 export const EBUSY: number = ERRNO.EBUSY;
 export const ECANCELED: number = ERRNO.ECANCELED;
@@ -24,6 +26,18 @@ export function errnoError(
   port: number,
 ): NetError {
   return new NetError(codeOf(errno), syscall, { address, port });
+}
+
+/** @returns the error about an end that may be a local socket, which has no port */
+export function endpointError(
+  errno: number,
+  syscall: string,
+  { host, port }: { readonly host: string; readonly port: number },
+): NetError {
+  return new NetError(codeOf(errno), syscall, {
+    address: host,
+    port: port === 0 ? undefined : port,
+  });
 }
 
 /** Throws EINVAL that names the argument. */

@@ -9,7 +9,7 @@ import {
   openNativeDriver,
 } from "../link/native-driver.ts";
 import { checkOptions } from "./arguments.ts";
-import { ownDriver } from "./context.ts";
+import { ownDriver } from "./stack-context.ts";
 
 /**
  * Opens a NIC or a TAP device of this host. Give it to `createContext`, which closes it. Until then

@@ -1,64 +1,36 @@
 // SPDX-License-Identifier: MIT
-// A TCP connection as a handle: what blocks lives here, what TCP does lives in src/tcp. Each call
-// is a Wait that polls the connection and parks on one of three queues; the stack's events mark
-// those queues ready, the run loop resumes (R3).
+// A TCP connection as users hold it. What blocks lives in stream.ts, what TCP does in src/tcp or in
+// the kernel.
 
-import type { Bundle, NetError } from "../../scheduler/index.ts";
-import { currentCoroutine, PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
-import {
-  EVENT_READABLE,
-  EVENT_STATE,
-  EVENT_WRITABLE,
-  type Flow,
-  type FlowSink,
-  type TcpInfo,
-} from "../mctx/flow.ts";
-import { checkBytes } from "./arguments.ts";
-import type { Context } from "./context.ts";
-import { EBADF, EBUSY, EINVAL, EPIPE, errnoError, netError } from "./errors.ts";
-import { Ownership } from "./ownership.ts";
+import type { Bundle, Wait } from "../../scheduler/index.ts";
+import type { Loop } from "../../scheduler/internal.ts";
+import type { Endpoint, StreamFlow, TcpInfo } from "../transport/stream.ts";
+import { Stream, streamCalls } from "./stream.ts";
 
-/** One end of a connection: an address in text form and a port in host byte order. */
-export interface Endpoint {
-  readonly host: string;
-  readonly port: number;
-}
+const CALLS = streamCalls("tcp");
 
 /** An ESTABLISHED TCP connection, got from `tcp.connect` or `listener.accept`. */
-export class TcpConnection implements FlowSink {
-  readonly #context: Context;
-  readonly #flow: Flow;
-  readonly #ownership: Ownership;
-  readonly #readers: WaitQueue = new WaitQueue();
-  readonly #writers: WaitQueue = new WaitQueue();
-  readonly #closers: WaitQueue = new WaitQueue();
-  #isOpen = true;
-  #isClosing = false;
-  #isDone = false;
-  #receiver: RecvWait | null = null;
-  #sender: SendWait | null = null;
+export class TcpConnection {
+  readonly #stream: Stream;
 
   /** @internal Connections come from `tcp.connect` and `listener.accept`. */
-  constructor(context: Context, flow: Flow) {
-    this.#context = context;
-    this.#flow = flow;
-    flow.sink = this;
-    this.#ownership = new Ownership(this);
+  constructor(loop: Loop, flow: StreamFlow) {
+    this.#stream = new Stream(loop, flow, CALLS);
   }
 
   /** Our end. */
   get local(): Endpoint {
-    return { host: this.#flow.local.toString(), port: this.#flow.localPort };
+    return this.#stream.flow.localEnd;
   }
 
   /** The peer's end. */
   get remote(): Endpoint {
-    return { host: this.#flow.remote.toString(), port: this.#flow.remotePort };
+    return this.#stream.flow.remoteEnd;
   }
 
-  /** False once `close` or `abort` was called: every call but `info` fails with EBADF. */
+  /** False once it is being closed, or was: every call but `info` fails with EBADF. */
   get isOpen(): boolean {
-    return this.#isOpen;
+    return this.#stream.isOpen;
   }
 
   /**
@@ -70,8 +42,7 @@ export class TcpConnection implements FlowSink {
    *   (after `done`), ETIMEDOUT; `bytesSent` tells how much was taken, the stream is still sound
    */
   send(data: Uint8Array, deadline?: number): Wait<void> {
-    checkBytes("tcp.send", "data", data);
-    return new SendWait(this, data, deadline);
+    return this.#stream.send(data, deadline);
   }
 
   /**
@@ -84,8 +55,7 @@ export class TcpConnection implements FlowSink {
    *   stream can be had later
    */
   recv(buf: Uint8Array, deadline?: number): Wait<void> {
-    checkBytes("tcp.recv", "buf", buf);
-    return new RecvWait(this, buf, true, "tcp.recv", deadline) as unknown as Wait<void>;
+    return this.#stream.recv(buf, deadline);
   }
 
   /**
@@ -98,11 +68,7 @@ export class TcpConnection implements FlowSink {
    *   ETIMEDOUT
    */
   recvSome(buf: Uint8Array, deadline?: number): Wait<number> {
-    checkBytes("tcp.recvSome", "buf", buf);
-    if (buf.length === 0) {
-      throw netError("EINVAL", "tcp.recvSome", "buf must have room for a byte");
-    }
-    return new RecvWait(this, buf, false, "tcp.recvSome", deadline);
+    return this.#stream.recvSome(buf, deadline);
   }
 
   /**
@@ -112,12 +78,7 @@ export class TcpConnection implements FlowSink {
    * @throws NetError EBADF, ECONNRESET, EPIPE (already done)
    */
   done(): void {
-    if (!this.#isOpen) throw netError("EBADF", "tcp.done");
-    if (this.#isDone) throw netError("EPIPE", "tcp.done");
-    const { failure } = this.#flow;
-    if (failure !== 0) throw this.#error(failure, "tcp.done");
-    this.#finish();
-    this.#writers.wakeAll();
+    this.#stream.done();
   }
 
   /**
@@ -129,16 +90,33 @@ export class TcpConnection implements FlowSink {
    * @throws NetError EBADF (closed already), ECANCELED, ECONNRESET, ETIMEDOUT
    */
   close(deadline?: number): Wait<void> {
-    return new CloseWait(this, deadline);
+    return this.#stream.close(deadline);
+  }
+
+  /**
+   * Closes, and waits for the peer's acknowledgement of every byte and of our FIN, not for the
+   * peer's own FIN: the rest happens in the background. SO_LINGER with a time means this. The
+   * handle is gone even on an error; then the connection has been aborted with RST.
+   *
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @throws NetError EBADF (closed already), ECANCELED, ECONNRESET, ETIMEDOUT
+   */
+  linger(deadline?: number): Wait<void> {
+    return this.#stream.linger(deadline);
+  }
+
+  /**
+   * Lets go of the connection: it flushes, sends FIN and ends in the background, within the limits
+   * of a connection that nobody holds; then it is reset. Never waits, never throws, tells nobody
+   * how it went. It outlives its owner, not its context: a `run` that ends at once resets it.
+   */
+  release(): void {
+    this.#stream.release();
   }
 
   /** Resets the connection at once: RST to the peer. Never waits, never throws. */
   abort(): void {
-    if (!this.#isOpen && !this.#isClosing) return;
-    this.#isClosing = false;
-    this.#release();
-    this.#ownership.release();
-    this.#context.abortFlow(this.#flow);
+    this.#stream.abort();
   }
 
   /**
@@ -147,7 +125,7 @@ export class TcpConnection implements FlowSink {
    * @returns state, windows, round-trip time, counters
    */
   info(): TcpInfo {
-    return this.#flow.info();
+    return this.#stream.flow.info();
   }
 
   /**
@@ -157,266 +135,11 @@ export class TcpConnection implements FlowSink {
    * @throws NetError EBADF (the connection or the bundle is closed)
    */
   moveTo(bundle: Bundle): void {
-    if (!this.#isOpen) throw netError("EBADF", "tcp.moveTo");
-    this.#ownership.moveTo("tcp.moveTo", bundle);
+    this.#stream.moveTo(bundle);
   }
 
   /** @internal Hands the connection to the running coroutine. */
   moveToCurrent(): void {
-    const owner = currentCoroutine();
-    if (owner !== null) this.#ownership.moveTo("tcp.moveTo", owner.bundleForOwn());
-  }
-
-  /** @internal From the stack: marks, resumes nobody. */
-  flowEvents(events: number): void {
-    if ((events & (EVENT_READABLE | EVENT_STATE)) !== 0) this.#readers.wakeAll();
-    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.#writers.wakeAll();
-    if ((events & EVENT_STATE) !== 0) this.#closers.wakeAll();
-  }
-
-  /** @internal One step of a receive. @returns as `Wait.poll` */
-  pollRecv(wait: RecvWait): number {
-    if (!this.#isOpen) return -EBADF;
-    if (this.#receiver !== null && this.#receiver !== wait) return -EBUSY;
-    const flow = this.#flow;
-    const wanted = wait.buf.length - wait.bytesReceived;
-    if (wait.isClause && wait.isExact && flow.receivedBytes < wanted) {
-      // In a choose: all of it or nothing, or another clause would win and these bytes be lost.
-      if (wanted > flow.tcb.config.receiveBufferBytes) return -EINVAL;
-      if (flow.failure === 0 && !flow.isFinished) return PENDING;
-    }
-    const taken = wanted === 0 ? 0 : flow.receive(wait.buf, wait.bytesReceived, wanted);
-    if (taken > 0) wait.bytesReceived += taken;
-    if (wait.isExact ? wait.bytesReceived === wait.buf.length : wait.bytesReceived > 0) {
-      return READY;
-    }
-    if (flow.atEnd) return wait.isExact ? -EPIPE : READY;
-    if (taken < 0) return this.#flow.failure || taken;
-    if (flow.failure !== 0) return flow.failure;
-    this.#receiver = wait;
-    return PENDING;
-  }
-
-  /** @internal One step of a send. @returns as `Wait.poll` */
-  pollSend(wait: SendWait): number {
-    if (!this.#isOpen) return -EBADF;
-    if (this.#isDone) return -EPIPE;
-    if (this.#sender !== null && this.#sender !== wait) return -EBUSY;
-    const wanted = wait.data.length - wait.bytesSent;
-    const flow = this.#flow;
-    if (flow.failure !== 0) return flow.failure;
-    if (wait.isClause && flow.sendSpaceBytes < wanted) {
-      return wanted > flow.tcb.config.sendBufferBytes ? -EINVAL : PENDING;
-    }
-    const taken = wanted === 0 ? 0 : flow.send(wait.data, wait.bytesSent, wanted);
-    if (taken < 0) return taken;
-    wait.bytesSent += taken;
-    if (wait.bytesSent === wait.data.length) return READY;
-    this.#sender = wait;
-    return PENDING;
-  }
-
-  /** @internal The first step of a close. @returns as `Wait.poll` */
-  startClose(): number {
-    if (!this.#isOpen) return -EBADF;
-    this.#release();
-    this.#isClosing = true;
-    if (this.#flow.failure !== 0) return this.#flow.failure;
-    this.#finish();
-    this.#flow.discardReceived();
-    return this.pollClose();
-  }
-
-  /** @internal Every later step of a close. @returns as `Wait.poll` */
-  pollClose(): number {
-    // `abort`, or the end of the owner, has overtaken the close.
-    if (!this.#isClosing) return -EBADF;
-    if (this.#flow.isOrderlyClosed) return READY;
-    return this.#flow.failure || PENDING;
-  }
-
-  /** @internal The close has ended: without success, abort what is left. */
-  endClose(isOrderly: boolean): void {
-    if (!this.#isClosing) return;
-    this.#isClosing = false;
-    this.#ownership.release();
-    if (isOrderly) this.#flow.sink = null;
-    else this.#context.abortFlow(this.#flow);
-  }
-
-  /** @internal A send or receive has ended in any way. */
-  ended(wait: RecvWait | SendWait): void {
-    if (this.#receiver === wait) this.#receiver = null;
-    if (this.#sender === wait) this.#sender = null;
-  }
-
-  /** @internal */
-  get readers(): WaitQueue {
-    return this.#readers;
-  }
-
-  /** @internal */
-  get writers(): WaitQueue {
-    return this.#writers;
-  }
-
-  /** @internal */
-  get closers(): WaitQueue {
-    return this.#closers;
-  }
-
-  /** @internal The error of a call on this connection. */
-  errorOf(errno: number, syscall: string): NetError {
-    return this.#error(errno, syscall);
-  }
-
-  #error(errno: number, syscall: string): NetError {
-    const { host, port } = this.remote;
-    return errnoError(errno, syscall, host, port);
-  }
-
-  #finish(): void {
-    if (!this.#isDone) {
-      this.#isDone = true;
-      this.#flow.finish(this.#context.loop.nowMs);
-    }
-  }
-
-  /** From now on every call is EBADF, those that wait included. */
-  #release(): void {
-    this.#isOpen = false;
-    this.#readers.wakeAll();
-    this.#writers.wakeAll();
-    this.#closers.wakeAll();
-  }
-}
-
-class RecvWait extends Wait<number> {
-  readonly connection: TcpConnection;
-  readonly buf: Uint8Array;
-  readonly isExact: boolean;
-  bytesReceived: number;
-
-  constructor(
-    connection: TcpConnection,
-    buf: Uint8Array,
-    isExact: boolean,
-    syscall: string,
-    deadline?: number,
-  ) {
-    super(syscall, deadline);
-    this.connection = connection;
-    this.buf = buf;
-    this.isExact = isExact;
-    this.bytesReceived = 0;
-  }
-
-  override reset(): void {
-    this.bytesReceived = 0;
-  }
-
-  override poll(): number {
-    return this.connection.pollRecv(this);
-  }
-
-  override queue(): WaitQueue {
-    return this.connection.readers;
-  }
-
-  override take(): number {
-    this.connection.ended(this);
-    return this.bytesReceived;
-  }
-
-  override withdrawn(): void {
-    this.connection.ended(this);
-  }
-
-  override error(errno: number): Error {
-    const error = this.connection.errorOf(errno, this.syscall);
-    error.bytesReceived = this.bytesReceived;
-    return error;
-  }
-}
-
-class SendWait extends Wait<void> {
-  readonly connection: TcpConnection;
-  readonly data: Uint8Array;
-  bytesSent: number;
-
-  constructor(connection: TcpConnection, data: Uint8Array, deadline?: number) {
-    super("tcp.send", deadline);
-    this.connection = connection;
-    this.data = data;
-    this.bytesSent = 0;
-  }
-
-  override reset(): void {
-    this.bytesSent = 0;
-  }
-
-  override poll(): number {
-    return this.connection.pollSend(this);
-  }
-
-  override queue(): WaitQueue {
-    return this.connection.writers;
-  }
-
-  override take(): void {
-    this.connection.ended(this);
-  }
-
-  override withdrawn(): void {
-    this.connection.ended(this);
-  }
-
-  override error(errno: number): Error {
-    const error = this.connection.errorOf(errno, this.syscall);
-    error.bytesSent = this.bytesSent;
-    return error;
-  }
-}
-
-class CloseWait extends Wait<void> {
-  readonly connection: TcpConnection;
-  #isStarted = false;
-
-  constructor(connection: TcpConnection, deadline?: number) {
-    super("tcp.close", deadline);
-    this.connection = connection;
-  }
-
-  override reset(): void {
-    this.#isStarted = false;
-  }
-
-  override poll(): number {
-    if (this.#isStarted) return this.connection.pollClose();
-    const first = this.connection.startClose();
-    this.#isStarted = first !== -EBADF;
-    return first;
-  }
-
-  override queue(): WaitQueue {
-    return this.connection.closers;
-  }
-
-  override take(): void {
-    this.connection.endClose(true);
-  }
-
-  override withdrawn(errno: number): void {
-    if (this.#isStarted) {
-      this.connection.endClose(false);
-    } else if (errno !== -EBADF && errno !== 0 && this.connection.isOpen) {
-      // Cancelled before the first step: the handle is closed all the same, by RST. One that
-      // another coroutine is closing is not open any more, and goes on closing.
-      this.connection.abort();
-    }
-  }
-
-  override error(errno: number): Error {
-    return this.connection.errorOf(errno, this.syscall);
+    this.#stream.moveToCurrent();
   }
 }

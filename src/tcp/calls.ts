@@ -98,6 +98,11 @@ export function receiveBytes(tcb: Tcb, into: Uint8Array, offset: number, length:
   return 0;
 }
 
+/** Copies in-order bytes without taking them. @returns how many, at most `length` */
+export function peekBytes(tcb: Tcb, into: Uint8Array, offset: number, length: number): number {
+  return tcb.receiveBuffer.peek(into, offset, length);
+}
+
 function afterRead(tcb: Tcb): void {
   const { rcv } = tcb;
   if (rcv.isUrgent && geq(readPosition(tcb), rcv.up)) rcv.isUrgent = false;

@@ -101,6 +101,13 @@ export class ReceiveBuffer {
     return count;
   }
 
+  /** Copies in-order bytes and keeps them. @returns bytes copied, at most `length` */
+  peek(into: Uint8Array, offset: number, length: number): number {
+    const count = Math.min(length, this.#available);
+    this.#ring.get(0, into, offset, count);
+    return count;
+  }
+
   /** Drops the in-order bytes that are there now. Early ones stay: their gap may be filled. */
   discard(): void {
     if (this.#available !== 0) this.#consume(this.#available);

@@ -10,7 +10,7 @@ import {
   run,
   sleep,
   tcp,
-  useContext,
+  useNetwork,
 } from "../../src/index.ts";
 import { describeWithNic } from "../support/netns.ts";
 import { BITS, codeOf, DEVICE, DRIVERS, KERNEL, Machine, OURS } from "./support/machine.ts";
@@ -36,7 +36,7 @@ describeWithNic("a device that is deleted", () => {
       const device = machine.open();
       await run(function* () {
         const mctx = createContext({ driver: device, address: `${OURS}/${BITS}` });
-        yield* useContext(mctx);
+        yield* useNetwork(mctx);
         yield* kernel.call("listen", KERNEL, 80, false);
         const connect = () => tcp.connect({ host: KERNEL, port: 80 }, soon());
         const [reader, sender, closer] = [yield* connect(), yield* connect(), yield* connect()];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 import { describe, expect, it } from "vitest";
 import { go, now, run, sleep } from "../../scheduler/index.ts";
-import { createContext, tcp, useContext } from "../../src/index.ts";
+import { createContext, tcp, useNetwork } from "../../src/index.ts";
 import {
   craftTcp,
   createCable,
@@ -248,13 +248,13 @@ describe("two contexts over an in-process link", () => {
           const server = createContext({ driver: left, address: "10.0.0.1/24" });
           const client = createContext({ driver: right, address: "10.0.0.2/24" });
           yield* go(function* () {
-            yield* useContext(server);
+            yield* useNetwork(server);
             const listener = yield* tcp.listen({ port: PORT });
             const conn = yield* listener.accept();
             yield* conn.send(new Uint8Array(300_000).fill(7), now() + 10_000);
             yield* conn.close(now() + 10_000);
           });
-          yield* useContext(client);
+          yield* useNetwork(client);
           const conn = yield* tcp.connect({ host: "10.0.0.1", port: PORT }, now() + 10_000);
           const buf = new Uint8Array(300_000);
           yield* conn.recv(buf, now() + 10_000);

@@ -2,7 +2,7 @@
 // How connections begin, and whose they are. Part of the suite in behaviour.ts.
 
 import { expect } from "vitest";
-import { bundle, go, now, sleep, tcp, withContext } from "../../src/index.ts";
+import { bundle, go, now, sleep, tcp, withNetwork } from "../../src/index.ts";
 import {
   codeOf,
   connected,
@@ -226,7 +226,7 @@ export const OWNERSHIP: readonly Scenario[] = [
     });
     const listener = yield* opener.join(soon());
     expect(listener.isOpen).toBe(true);
-    yield* withContext(net.client, () => tcp.connect(listener.local, soon()));
+    yield* withNetwork(net.client, () => tcp.connect(listener.local, soon()));
     yield* home.close();
     expect(listener.isOpen).toBe(false);
     expect(codeOf(() => listener.moveTo(home))).toBe("EBADF");

@@ -15,7 +15,7 @@ import {
   run,
   sleep,
   tcp,
-  useContext,
+  useNetwork,
   yieldNow,
 } from "../../src/index.ts";
 import { createCable, simulate } from "../../src/testing.ts";
@@ -33,7 +33,7 @@ describe("an operation that the budget puts off", () => {
       function* () {
         const [a, b] = createCable();
         const server = createContext({ driver: a, address: "10.0.0.1/24" });
-        yield* useContext(server);
+        yield* useNetwork(server);
         const opener = yield* go(function* () {
           yield* useUpBudget();
           const listener = yield* tcp.listen({ port: 80 });

@@ -2,7 +2,7 @@
 // The end of a context: what TCP still owes the peers goes out before the driver closes.
 
 import { expect, it } from "vitest";
-import { createContext, go, now, run, sleep, tcp, useContext } from "../../src/index.ts";
+import { createContext, go, now, run, sleep, tcp, useNetwork } from "../../src/index.ts";
 import { createCable } from "../../src/testing.ts";
 
 it("acknowledges the peer's FIN though the program ends with its close", async () => {
@@ -12,7 +12,7 @@ it("acknowledges the peer's FIN though the program ends with its close", async (
       const server = createContext({ driver: a, address: "10.0.0.1/24" });
       const listener = yield* tcp.listen({ port: 80, context: server });
       const client = yield* go(function* () {
-        yield* useContext(createContext({ driver: b, address: "10.0.0.2/24" }));
+        yield* useNetwork(createContext({ driver: b, address: "10.0.0.2/24" }));
         const conn = yield* tcp.connect({ host: "10.0.0.1", port: 80 }, now() + 1_000);
         yield* conn.close(now() + 1_000);
         // Here the context ends, in the round in which the FIN came.

@@ -12,7 +12,7 @@ import {
   openDriver,
   run,
   sleep,
-  useContext,
+  useNetwork,
   withDeadline,
 } from "../../../src/index.ts";
 import { expectNothingLeft, traceDriver } from "../../../src/testing.ts";
@@ -100,7 +100,7 @@ export class Machine {
     const wire = new Wire();
     const driver = traceDriver(this.open(), wire.record);
     const mctx = createContext({ driver, address: `${OURS}/${BITS}` });
-    yield* useContext(mctx);
+    yield* useNetwork(mctx);
     // A coroutine of its own: its end closes what the test has left open.
     const test = yield* go(() => op({ mctx, wire, kernel, netns }));
     yield* test.join();

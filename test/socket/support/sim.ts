@@ -3,11 +3,11 @@
 
 import { expect } from "vitest";
 import {
-  type Context,
   currentLoop,
   go,
   now,
   type Operation,
+  type StackContext,
   sleep,
   type TcpConnection,
   tcp,
@@ -30,8 +30,8 @@ export interface Scene {
   readonly net: SimNetwork;
   readonly serverHost: SimHost;
   readonly clientHost: SimHost;
-  readonly server: Context;
-  readonly client: Context;
+  readonly server: StackContext;
+  readonly client: StackContext;
 }
 
 /** How a scene differs from two healthy hosts 10 ms apart. */
@@ -101,7 +101,7 @@ export function flagsBy(trace: readonly string[], host: string): string[] {
 }
 
 /** Nothing of a connection is left in these contexts, not even TIME-WAIT; listeners may be. */
-export function expectGone(...contexts: readonly Context[]): void {
+export function expectGone(...contexts: readonly StackContext[]): void {
   for (const context of contexts) {
     const { listeners, ...left } = context.leftovers();
     expect(left).toEqual({ sockets: 0, timeWait: 0, bufferedBytes: 0, timers: 0 });

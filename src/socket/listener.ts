@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+// What blocks on a listening place, whoever carries its connections, and `serve`, the accept loop
+// that servers want. `TcpListener` and `IpcListener` are its faces.
+
+import {
+  type Bundle,
+  bundle,
+  isNetError,
+  now,
+  type Operation,
+  shield,
+} from "../../scheduler/index.ts";
+import {
+  currentCoroutine,
+  type Loop,
+  PENDING,
+  READY,
+  Wait,
+  WaitQueue,
+} from "../../scheduler/internal.ts";
+import type { ListenerSink, StreamFlow, StreamListener } from "../transport/stream.ts";
+import { checkInteger, checkOptions } from "./arguments.ts";
+import { ErrorReporter } from "./error-reporter.ts";
+import { EBADF, endpointError, netError } from "./errors.ts";
+import { Ownership } from "./ownership.ts";
+
+/** What a listener makes of a flow: the handle of a connection. */
+export interface Accepted {
+  abort(): void;
+  moveToCurrent(): void;
+}
+
+/** What kind of listener it is. */
+export interface ListenerKind<C extends Accepted> {
+  /** `"tcp"`, for the names of the calls. */
+  readonly name: string;
+  connection(loop: Loop, flow: StreamFlow): C;
+}
+
+/** How `serve` serves. */
+export interface ServeOptions<C> {
+  /** Connections served at once; more wait in the backlog. Default 65,536. */
+  readonly maxConnections?: number;
+  /** When `serve` is cancelled: ms that handlers may go on before they are cancelled. Default 0. */
+  readonly graceMs?: number;
+  /**
+   * Gets what a handler throws. Default: counted, and written to stderr at most once a second; so
+   * is what `onError` itself throws.
+   */
+  readonly onError?: (error: unknown, connection: C) => void;
+}
+
+/** What a listener has done so far. */
+export interface ListenerStatistics {
+  readonly accepted: number;
+  /** Handlers of `serve` that threw. */
+  readonly failed: number;
+  /** Calls of `onError` that threw. */
+  readonly failedReports: number;
+  /** Connections that wait to be accepted. */
+  readonly waiting: number;
+  readonly halfOpen: number;
+}
+
+const DEFAULT_MAX_CONNECTIONS = 65_536;
+
+/** One listening place: the state of a handle, and who waits on it. */
+export class Listener<C extends Accepted> implements ListenerSink {
+  readonly #loop: Loop;
+  readonly #kind: ListenerKind<C>;
+  /** Where acceptors wait. */
+  readonly acceptors: WaitQueue = new WaitQueue();
+  /** Where each `serve` waits that serves as many as it may. */
+  readonly slots: WaitQueue = new WaitQueue();
+  readonly #ownership: Ownership;
+  #place: StreamListener | null = null;
+  #isOpen = true;
+  #accepted = 0;
+  #failed = 0;
+  #failedReports = 0;
+
+  constructor(loop: Loop, kind: ListenerKind<C>) {
+    this.#loop = loop;
+    this.#kind = kind;
+    this.#ownership = new Ownership(this);
+  }
+
+  /** Ties it to what it listens with. */
+  attach(place: StreamListener): void {
+    this.#place = place;
+  }
+
+  /** What it listens with. */
+  get place(): StreamListener {
+    return this.#place as StreamListener;
+  }
+
+  /** False once it is closed. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** As `TcpListener.accept`. */
+  accept(deadline?: number): Wait<C> {
+    return new AcceptWait(this, `${this.#kind.name}.accept`, deadline);
+  }
+
+  /** As `TcpListener.serve`. */
+  *serve(
+    handler: (connection: C) => Operation<unknown>,
+    options: ServeOptions<C> = {},
+  ): Operation<never> {
+    const { max, graceMs, onError } = this.#checkServe(handler, options);
+    const handlers = yield* bundle({ name: `serve ${this.#where}`, onError: () => {} });
+    let active = 0;
+    const self = this;
+    function* serveOne(connection: C, group: Bundle): Operation<void> {
+      try {
+        yield* group.go(function* () {
+          connection.moveToCurrent();
+          try {
+            yield* handler(connection);
+          } catch (error) {
+            // Of another coroutine it is an error as any: `join` of one that was cancelled, say.
+            const isOurEnd = currentCoroutine()?.isCancelled && isNetError(error, "ECANCELED");
+            if (!isOurEnd) {
+              self.#failed++;
+              onError(error, connection);
+            }
+          } finally {
+            connection.abort();
+            active--;
+            // All: the first in the queue may be another `serve`, which has no slot free.
+            self.slots.wakeAll();
+          }
+        });
+        active++;
+      } catch (error) {
+        connection.abort();
+        throw error;
+      }
+    }
+    try {
+      for (;;) {
+        while (active >= max)
+          yield* new SlotWait(this, `${this.#kind.name}.serve`, () => active < max);
+        yield* serveOne(yield* this.accept(), handlers);
+      }
+    } finally {
+      this.close();
+      yield* shield(-1, () => endHandlers(handlers, graceMs));
+    }
+  }
+
+  /** As `TcpListener.close`. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#ownership.release();
+    this.#place?.close(this.#loop.now());
+    this.#wakeAll();
+  }
+
+  /** The same, as the end of its owner calls it. */
+  abort(): void {
+    this.close();
+  }
+
+  /** As `TcpListener.moveTo`. */
+  moveTo(owner: Bundle): void {
+    const call = `${this.#kind.name}.moveTo`;
+    if (!this.#isOpen) throw netError("EBADF", call);
+    this.#ownership.moveTo(call, owner);
+  }
+
+  /** As `TcpListener.statistics`. */
+  statistics(): ListenerStatistics {
+    return {
+      accepted: this.#accepted,
+      failed: this.#failed,
+      failedReports: this.#failedReports,
+      waiting: this.#isOpen ? this.place.waiting : 0,
+      halfOpen: this.#isOpen ? this.place.opening : 0,
+    };
+  }
+
+  /** From the stack: marks, resumes nobody. */
+  listenerReady(): void {
+    if ((this.#place?.error ?? 0) !== 0) this.#wakeAll();
+    else this.acceptors.wakeOne();
+  }
+
+  /** One try to accept. @returns the flow, or as `Wait.poll` */
+  pollAccept(): StreamFlow | number {
+    const errno = this.errno;
+    return errno !== 0 ? errno : (this.place.take() ?? PENDING);
+  }
+
+  /** Why nothing can be accepted any more, as -errno; 0 while it can. */
+  get errno(): number {
+    return this.#isOpen ? this.place.error : -EBADF;
+  }
+
+  /** Makes the handle of a flow that was taken. */
+  accepted(flow: StreamFlow): C {
+    this.#accepted++;
+    return this.#kind.connection(this.#loop, flow);
+  }
+
+  /** A flow that was taken and is not wanted any more. */
+  refuse(flow: StreamFlow): void {
+    flow.abort(this.#loop.now());
+  }
+
+  /** Tells the next acceptor if a connection waits. */
+  wakeNext(): void {
+    if (this.#isOpen && this.acceptors.size > 0 && this.place.waiting > 0) {
+      this.acceptors.wakeOne();
+    }
+  }
+
+  /** The error of a call on this listener. */
+  errorOf(errno: number, syscall: string): Error {
+    return endpointError(errno, syscall, this.place.localEnd);
+  }
+
+  get #where(): string {
+    const { host, port } = this.place.localEnd;
+    return port === 0 ? host : `:${port}`;
+  }
+
+  #wakeAll(): void {
+    this.acceptors.wakeAll();
+    this.slots.wakeAll();
+  }
+
+  #checkServe(
+    handler: unknown,
+    options: ServeOptions<C>,
+  ): { max: number; graceMs: number; onError: (error: unknown, of: C) => void } {
+    const call = `${this.#kind.name}.serve`;
+    if (typeof handler !== "function") {
+      throw new TypeError(`${call}: handler must be a generator function`);
+    }
+    checkOptions(call, options);
+    const { maxConnections = DEFAULT_MAX_CONNECTIONS, graceMs = 0, onError } = options;
+    if (onError !== undefined && typeof onError !== "function") {
+      throw new TypeError(`${call}: onError must be a function`);
+    }
+    const reporter = new ErrorReporter(`${call} ${this.#where}`);
+    return {
+      max: checkInteger(call, "maxConnections", maxConnections, 1, 2 ** 31 - 1),
+      graceMs: checkInteger(call, "graceMs", graceMs, 0, 2 ** 31 - 1),
+      onError: (error, connection) => {
+        if (onError === undefined) {
+          reporter.report(error, now());
+          return;
+        }
+        try {
+          onError(error, connection);
+        } catch (thrown) {
+          this.#failedReports++;
+          reporter.report(thrown, now());
+        }
+      },
+    };
+  }
+}
+
+/** Lets handlers end by themselves within the grace time, then cancels them. */
+function* endHandlers(handlers: Bundle, graceMs: number): Operation<void> {
+  if (graceMs > 0) {
+    try {
+      yield* handlers.wait(now() + graceMs);
+    } catch (error) {
+      if (!isNetError(error, "ETIMEDOUT")) throw error;
+    }
+  }
+  yield* handlers.close();
+}
+
+class AcceptWait<C extends Accepted> extends Wait<C> {
+  readonly listener: Listener<C>;
+  flow: StreamFlow | null;
+
+  constructor(listener: Listener<C>, syscall: string, deadline?: number) {
+    super(syscall, deadline);
+    this.listener = listener;
+    this.flow = null;
+  }
+
+  override reset(): void {
+    this.flow = null;
+  }
+
+  override poll(): number {
+    const taken = this.listener.pollAccept();
+    if (typeof taken === "number") return taken;
+    this.flow = taken;
+    return READY;
+  }
+
+  override queue(): WaitQueue {
+    return this.listener.acceptors;
+  }
+
+  override take(): C {
+    const flow = this.flow as StreamFlow;
+    this.flow = null;
+    return this.listener.accepted(flow);
+  }
+
+  override withdrawn(): void {
+    if (this.flow !== null) this.listener.refuse(this.flow);
+    this.flow = null;
+    // This wait may have used up the wake-up of a connection that it does not take.
+    this.listener.wakeNext();
+  }
+
+  override error(errno: number): Error {
+    return this.listener.errorOf(errno, this.syscall);
+  }
+}
+
+/** What a `SlotWait` asks of its listener. */
+interface SlotOwner {
+  readonly errno: number;
+  readonly slots: WaitQueue;
+  errorOf(errno: number, syscall: string): Error;
+}
+
+/** Waits until fewer connections than allowed are being served, or the listener has ended. */
+class SlotWait extends Wait<void> {
+  readonly #listener: SlotOwner;
+  readonly #hasSlot: () => boolean;
+
+  constructor(listener: SlotOwner, syscall: string, hasSlot: () => boolean) {
+    super(syscall, -1);
+    this.#listener = listener;
+    this.#hasSlot = hasSlot;
+  }
+
+  override poll(): number {
+    const { errno } = this.#listener;
+    if (errno !== 0) return errno;
+    return this.#hasSlot() ? READY : PENDING;
+  }
+
+  override queue(): WaitQueue {
+    return this.#listener.slots;
+  }
+
+  override take(): void {}
+
+  override error(errno: number): Error {
+    return this.#listener.errorOf(errno, this.syscall);
+  }
+}

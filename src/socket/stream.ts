@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: MIT
+// What blocks on a byte stream, whoever carries it: TCP of our own stack, TCP of the kernel, a
+// local socket. Each call is a Wait that polls the flow and parks on one of three queues; the
+// flow's events mark those queues ready, the run loop resumes (R3). `TcpConnection` and
+// `IpcConnection` are its faces.
+
+import type { Bundle, NetError } from "../../scheduler/index.ts";
+import {
+  currentCoroutine,
+  type Loop,
+  PENDING,
+  READY,
+  Wait,
+  WaitQueue,
+} from "../../scheduler/internal.ts";
+import {
+  type Endpoint,
+  EVENT_READABLE,
+  EVENT_STATE,
+  EVENT_WRITABLE,
+  type FlowSink,
+  type StreamFlow,
+} from "../transport/stream.ts";
+import { checkBytes } from "./arguments.ts";
+import { EBADF, EBUSY, EINVAL, EPIPE, endpointError, netError } from "./errors.ts";
+import { Ownership } from "./ownership.ts";
+
+/** The calls of one kind of stream as users know them: `"tcp.send"`. */
+export interface StreamCalls {
+  readonly send: string;
+  readonly recv: string;
+  readonly recvSome: string;
+  readonly done: string;
+  readonly close: string;
+  readonly linger: string;
+  readonly moveTo: string;
+}
+
+/** @returns the names of the calls of a kind: `"tcp"` */
+export function streamCalls(kind: string): StreamCalls {
+  return {
+    send: `${kind}.send`,
+    recv: `${kind}.recv`,
+    recvSome: `${kind}.recvSome`,
+    done: `${kind}.done`,
+    close: `${kind}.close`,
+    linger: `${kind}.linger`,
+    moveTo: `${kind}.moveTo`,
+  };
+}
+
+/** One open stream: the state of a handle, and who waits on it. */
+export class Stream implements FlowSink {
+  readonly flow: StreamFlow;
+  readonly #loop: Loop;
+  readonly #calls: StreamCalls;
+  readonly #ownership: Ownership;
+  readonly readers: WaitQueue = new WaitQueue();
+  readonly writers: WaitQueue = new WaitQueue();
+  readonly closers: WaitQueue = new WaitQueue();
+  #isOpen = true;
+  #isClosing = false;
+  #isDone = false;
+  #receiver: Wait<unknown> | null = null;
+  #sender: Wait<unknown> | null = null;
+
+  constructor(loop: Loop, flow: StreamFlow, calls: StreamCalls) {
+    this.#loop = loop;
+    this.flow = flow;
+    this.#calls = calls;
+    flow.sink = this;
+    this.#ownership = new Ownership(this);
+  }
+
+  /** False once it is being closed, or was. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** As `TcpConnection.send`. */
+  send(data: Uint8Array, deadline?: number): Wait<void> {
+    checkBytes(this.#calls.send, "data", data);
+    return new SendWait(this, data, this.#calls.send, deadline);
+  }
+
+  /** As `TcpConnection.recv`. */
+  recv(buf: Uint8Array, deadline?: number): Wait<void> {
+    const { recv } = this.#calls;
+    checkBytes(recv, "buf", buf);
+    return new RecvWait(this, buf, true, recv, deadline) as unknown as Wait<void>;
+  }
+
+  /** As `TcpConnection.recvSome`. */
+  recvSome(buf: Uint8Array, deadline?: number): Wait<number> {
+    const { recvSome } = this.#calls;
+    checkBytes(recvSome, "buf", buf);
+    if (buf.length === 0) throw netError("EINVAL", recvSome, "buf must have room for a byte");
+    return new RecvWait(this, buf, false, recvSome, deadline);
+  }
+
+  /** As `TcpConnection.done`. */
+  done(): void {
+    const { done } = this.#calls;
+    if (!this.#isOpen) throw netError("EBADF", done);
+    if (this.#isDone) throw netError("EPIPE", done);
+    const { failure } = this.flow;
+    if (failure !== 0) throw this.errorOf(failure, done);
+    this.#finish();
+    this.writers.wakeAll();
+  }
+
+  /** As `TcpConnection.close`. */
+  close(deadline?: number): Wait<void> {
+    return new CloseWait(this, false, this.#calls.close, deadline);
+  }
+
+  /** As `TcpConnection.linger`. */
+  linger(deadline?: number): Wait<void> {
+    return new CloseWait(this, true, this.#calls.linger, deadline);
+  }
+
+  /** As `TcpConnection.release`. */
+  release(): void {
+    if (!this.#isOpen) return;
+    this.#leave();
+    this.#ownership.release();
+    this.#letGo();
+  }
+
+  /** As `TcpConnection.abort`. */
+  abort(): void {
+    if (!this.#isOpen && !this.#isClosing) return;
+    this.#isClosing = false;
+    this.#leave();
+    this.#ownership.release();
+    this.#reset();
+  }
+
+  /** As `TcpConnection.moveTo`. */
+  moveTo(bundle: Bundle): void {
+    const { moveTo } = this.#calls;
+    if (!this.#isOpen) throw netError("EBADF", moveTo);
+    this.#ownership.moveTo(moveTo, bundle);
+  }
+
+  /** Hands it to the running coroutine. */
+  moveToCurrent(): void {
+    const owner = currentCoroutine();
+    if (owner !== null) this.#ownership.moveTo(this.#calls.moveTo, owner.bundleForOwn());
+  }
+
+  /** From the flow: marks, resumes nobody. */
+  flowEvents(events: number): void {
+    if ((events & (EVENT_READABLE | EVENT_STATE)) !== 0) this.readers.wakeAll();
+    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.writers.wakeAll();
+    // A flow may tell of an acknowledgement of everything by either.
+    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.closers.wakeAll();
+  }
+
+  /** One step of a receive. @returns as `Wait.poll` */
+  pollRecv(wait: RecvWait): number {
+    const { flow } = this;
+    const gate = this.gateRecv(wait);
+    if (gate !== READY) return gate;
+    const wanted = wait.buf.length - wait.bytesReceived;
+    if (wait.isClause && wait.isExact && flow.receivedBytes < wanted) {
+      // In a choose: all of it or nothing, or another clause would win and these bytes be lost.
+      if (wanted > flow.receiveLimitBytes) return -EINVAL;
+      if (flow.failure === 0 && !flow.isFinished) return PENDING;
+    }
+    const taken = wanted === 0 ? 0 : flow.receive(wait.buf, wait.bytesReceived, wanted);
+    if (taken > 0) wait.bytesReceived += taken;
+    if (wait.isExact ? wait.bytesReceived === wait.buf.length : wait.bytesReceived > 0) {
+      return READY;
+    }
+    if (flow.atEnd) return wait.isExact ? -EPIPE : READY;
+    if (taken < 0) return flow.failure || taken;
+    if (flow.failure !== 0) return flow.failure;
+    this.#receiver = wait;
+    return PENDING;
+  }
+
+  /** Whether `wait` may receive: one at a time. @returns READY or -errno */
+  gateRecv(wait: Wait<unknown>): number {
+    if (!this.#isOpen) return -EBADF;
+    return this.#receiver !== null && this.#receiver !== wait ? -EBUSY : READY;
+  }
+
+  /** Whether `wait` may send: one at a time. @returns READY or -errno */
+  gateSend(wait: Wait<unknown>): number {
+    if (!this.#isOpen) return -EBADF;
+    if (this.#isDone) return -EPIPE;
+    return this.#sender !== null && this.#sender !== wait ? -EBUSY : READY;
+  }
+
+  /** `wait` is the one that receives until `ended`. */
+  holdRecv(wait: Wait<unknown>): void {
+    this.#receiver = wait;
+  }
+
+  /** `wait` is the one that sends until `ended`. */
+  holdSend(wait: Wait<unknown>): void {
+    this.#sender = wait;
+  }
+
+  /** One step of a send. @returns as `Wait.poll` */
+  pollSend(wait: SendWait): number {
+    const gate = this.gateSend(wait);
+    if (gate !== READY) return gate;
+    const wanted = wait.data.length - wait.bytesSent;
+    const { flow } = this;
+    if (flow.failure !== 0) return flow.failure;
+    if (wait.isClause && flow.sendSpaceBytes < wanted) {
+      return wanted > flow.sendLimitBytes ? -EINVAL : PENDING;
+    }
+    const taken = wanted === 0 ? 0 : flow.send(wait.data, wait.bytesSent, wanted);
+    if (taken < 0) return taken;
+    wait.bytesSent += taken;
+    if (wait.bytesSent === wait.data.length) return READY;
+    this.#sender = wait;
+    return PENDING;
+  }
+
+  /** The first step of a close. @returns as `Wait.poll` */
+  startClose(isLinger: boolean): number {
+    if (!this.#isOpen) return -EBADF;
+    this.#leave();
+    this.#isClosing = true;
+    if (this.flow.failure !== 0) return this.flow.failure;
+    this.#finish();
+    this.flow.discardReceived();
+    return this.pollClose(isLinger);
+  }
+
+  /** Every later step of a close. @returns as `Wait.poll` */
+  pollClose(isLinger: boolean): number {
+    // `abort`, or the end of the owner, has overtaken the close.
+    if (!this.#isClosing) return -EBADF;
+    const { flow } = this;
+    if (isLinger ? flow.isAcknowledged : flow.isOrderlyClosed) return READY;
+    return flow.failure || PENDING;
+  }
+
+  /** The close has ended: without success, abort what is left. */
+  endClose(isOrderly: boolean): void {
+    if (!this.#isClosing) return;
+    this.#isClosing = false;
+    this.#ownership.release();
+    if (isOrderly) this.#letGo();
+    else this.#reset();
+  }
+
+  /** A send or receive has ended in any way. */
+  ended(wait: Wait<unknown>): void {
+    if (this.#receiver === wait) this.#receiver = null;
+    if (this.#sender === wait) this.#sender = null;
+  }
+
+  /** The error of a call on this stream. */
+  errorOf(errno: number, syscall: string): NetError {
+    return endpointError(errno, syscall, this.flow.remoteEnd);
+  }
+
+  /** Both ends, for a handle that shows them. */
+  get ends(): { readonly local: Endpoint; readonly remote: Endpoint } {
+    return { local: this.flow.localEnd, remote: this.flow.remoteEnd };
+  }
+
+  #finish(): void {
+    if (!this.#isDone) {
+      this.#isDone = true;
+      this.flow.finish(this.#loop.nowMs);
+    }
+  }
+
+  /** From now on every call is EBADF, those that wait included. */
+  #leave(): void {
+    this.#isOpen = false;
+    this.readers.wakeAll();
+    this.writers.wakeAll();
+    this.closers.wakeAll();
+  }
+
+  #letGo(): void {
+    this.flow.sink = null;
+    this.flow.release(this.#loop.now());
+  }
+
+  #reset(): void {
+    this.flow.sink = null;
+    this.flow.abort(this.#loop.now());
+  }
+}
+
+/** A receive: exactly what the buffer holds, or what is there. */
+export class RecvWait extends Wait<number> {
+  readonly stream: Stream;
+  readonly buf: Uint8Array;
+  readonly isExact: boolean;
+  bytesReceived: number;
+
+  constructor(
+    stream: Stream,
+    buf: Uint8Array,
+    isExact: boolean,
+    syscall: string,
+    deadline?: number,
+  ) {
+    super(syscall, deadline);
+    this.stream = stream;
+    this.buf = buf;
+    this.isExact = isExact;
+    this.bytesReceived = 0;
+  }
+
+  override reset(): void {
+    this.bytesReceived = 0;
+  }
+
+  override poll(): number {
+    return this.stream.pollRecv(this);
+  }
+
+  override queue(): WaitQueue {
+    return this.stream.readers;
+  }
+
+  override take(): number {
+    this.stream.ended(this);
+    return this.bytesReceived;
+  }
+
+  override withdrawn(): void {
+    this.stream.ended(this);
+  }
+
+  override error(errno: number): Error {
+    const error = this.stream.errorOf(errno, this.syscall);
+    error.bytesReceived = this.bytesReceived;
+    return error;
+  }
+}
+
+/** A send of all of the data. */
+export class SendWait extends Wait<void> {
+  readonly stream: Stream;
+  readonly data: Uint8Array;
+  bytesSent: number;
+
+  constructor(stream: Stream, data: Uint8Array, syscall: string, deadline?: number) {
+    super(syscall, deadline);
+    this.stream = stream;
+    this.data = data;
+    this.bytesSent = 0;
+  }
+
+  override reset(): void {
+    this.bytesSent = 0;
+  }
+
+  override poll(): number {
+    return this.stream.pollSend(this);
+  }
+
+  override queue(): WaitQueue {
+    return this.stream.writers;
+  }
+
+  override take(): void {
+    this.stream.ended(this);
+  }
+
+  override withdrawn(): void {
+    this.stream.ended(this);
+  }
+
+  override error(errno: number): Error {
+    const error = this.stream.errorOf(errno, this.syscall);
+    error.bytesSent = this.bytesSent;
+    return error;
+  }
+}
+
+/** A close that waits: for both ends of the stream, or for the peer's acknowledgement alone. */
+class CloseWait extends Wait<void> {
+  readonly stream: Stream;
+  readonly isLinger: boolean;
+  #isStarted = false;
+
+  constructor(stream: Stream, isLinger: boolean, syscall: string, deadline?: number) {
+    super(syscall, deadline);
+    this.stream = stream;
+    this.isLinger = isLinger;
+  }
+
+  override reset(): void {
+    this.#isStarted = false;
+  }
+
+  override poll(): number {
+    if (this.#isStarted) return this.stream.pollClose(this.isLinger);
+    const first = this.stream.startClose(this.isLinger);
+    this.#isStarted = first !== -EBADF;
+    return first;
+  }
+
+  override queue(): WaitQueue {
+    return this.stream.closers;
+  }
+
+  override take(): void {
+    this.stream.endClose(true);
+  }
+
+  override withdrawn(errno: number): void {
+    if (this.#isStarted) {
+      this.stream.endClose(false);
+    } else if (errno !== -EBADF && errno !== 0 && this.stream.isOpen) {
+      // Cancelled before the first step: the handle is closed all the same, by RST. One that
+      // another coroutine is closing is not open any more, and goes on closing.
+      this.stream.abort();
+    }
+  }
+
+  override error(errno: number): Error {
+    return this.stream.errorOf(errno, this.syscall);
+  }
+}
