@@ -4,7 +4,10 @@
 
 /** The bounds of one context. All are counts unless the name says otherwise. */
 export interface Limits {
-  /** Connections and half-open connections together, TIME-WAIT not counted. `ENFILE` beyond. */
+  /**
+   * Connections, half-open connections and datagram sockets together, TIME-WAIT not counted.
+   * `ENFILE` beyond.
+   */
   readonly maxSockets: number;
   /** Listening ports. `ENFILE` beyond. */
   readonly maxListeners: number;
@@ -12,6 +15,10 @@ export interface Limits {
   readonly maxTimeWait: number;
   /** Half-open connections per listener; beyond it the oldest makes room (RFC 4987 §3.3). */
   readonly maxHalfOpen: number;
+  /** Datagrams that wait in one socket to be received; what comes beyond them is dropped. */
+  readonly maxQueuedDatagrams: number;
+  /** Bytes of their payloads; what comes beyond them is dropped. */
+  readonly maxQueuedDatagramBytes: number;
   /** Frames handed from this context to itself that wait for the next round. */
   readonly maxLoopbackFrames: number;
   /** First ephemeral port (RFC 6335: 49152). */
@@ -26,6 +33,8 @@ export const DEFAULT_LIMITS: Limits = {
   maxListeners: 1_024,
   maxTimeWait: 65_536,
   maxHalfOpen: 1_024,
+  maxQueuedDatagrams: 1_024,
+  maxQueuedDatagramBytes: 262_144,
   maxLoopbackFrames: 1_024,
   ephemeralFirst: 49_152,
   ephemeralLast: 65_535,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
-// The way in, top to bottom: frame -> Ethernet -> ARP or IPv4 -> fragments -> ICMP or TCP -> flow,
-// listener or reset. Whatever is wrong with a frame, it is counted under a name and dropped (R5).
+// The way in, top to bottom: frame -> Ethernet -> ARP or IPv4 -> fragments -> ICMP, UDP or TCP ->
+// flow, listener, or a reset or error in answer. Whatever is wrong with a frame, it is counted under a name and dropped (R5).
 
 import { IpAddress } from "../ip/address.ts";
 import { ICMP_ECHO, ICMP_ERROR, IcmpVerdict, judgeIcmp, mayAnswerWithError } from "../ip/icmp.ts";
 import {
   classifyDestination,
   classifySource,
+  DESTINATION_MULTICAST,
   DESTINATION_OTHER,
   DESTINATION_OURS,
   SOURCE_NAMES,
@@ -59,6 +60,8 @@ import {
 } from "../wire/ipv4.ts";
 import { reasonName } from "../wire/reasons.ts";
 import { parseTcp, TCP_HEADER_BYTES, TcpSegment } from "../wire/tcp.ts";
+import { parseUdp, UDP_NO_CHECKSUM, UdpDatagram } from "../wire/udp.ts";
+import type { Datagrams } from "./datagrams.ts";
 import type { Flow } from "./flow.ts";
 import type { ListenerRecord } from "./listener.ts";
 import type { Network } from "./network.ts";
@@ -84,6 +87,7 @@ export interface FlowLookup {
 export class Receiver {
   readonly #network: Network;
   readonly #flows: FlowLookup;
+  readonly #datagrams: Datagrams;
   readonly #arpJudge: ArpJudge;
   // One of each, reused frame after frame.
   readonly #arp: ArpPacket = new ArpPacket();
@@ -91,13 +95,15 @@ export class Receiver {
   readonly #icmp: IcmpMessage = new IcmpMessage();
   readonly #verdict: IcmpVerdict = new IcmpVerdict();
   readonly #segment: TcpSegment = new TcpSegment();
+  readonly #datagram: UdpDatagram = new UdpDatagram();
   readonly #reset = { seq: 0, ack: 0, flags: 0 };
   /** The source of the packet in hand; its words are written in place. */
   readonly #remote: { w3: number } & IpAddress = IpAddress.v4(0);
 
-  constructor(network: Network, flows: FlowLookup) {
+  constructor(network: Network, flows: FlowLookup, datagrams: Datagrams) {
     this.#network = network;
     this.#flows = flows;
+    this.#datagrams = datagrams;
     this.#arpJudge = new ArpJudge(network.macAddress, network.address.w3, network.prefix.bits);
   }
 
@@ -206,8 +212,11 @@ export class Receiver {
       this.#tcp(bytes, at, payloadBytes, isValid, nowMs);
     } else if (protocol === PROTOCOL_ICMP) {
       this.#icmpIn(bytes, at, payloadBytes, destination, nowMs);
+    } else if (protocol === PROTOCOL_UDP) {
+      this.#udp(bytes, offset, destination, isValid, isUnicast);
     } else {
-      this.#unknownProtocol(bytes, offset, destination, !isUnicast);
+      counters.count("ipv4.unknownProtocol");
+      this.#refuse(UNREACHABLE_PROTOCOL, bytes, offset, destination, isUnicast);
     }
   }
 
@@ -227,21 +236,18 @@ export class Receiver {
     this.#ipv4(packet, 0, packet.length, 0, isUnicast, nowMs);
   }
 
-  #unknownProtocol(
+  /** Says by ICMP that nobody here wants such a packet, where that may be said. */
+  #refuse(
+    code: number,
     bytes: Uint8Array,
     offset: number,
     destination: number,
-    wasLinkBroadcast: boolean,
+    isUnicast: boolean,
   ): void {
-    const network = this.#network;
     const header = this.#ip;
-    network.counters.count(
-      header.protocol === PROTOCOL_UDP ? "udp.noPort" : "ipv4.unknownProtocol",
-    );
-    if (!mayAnswerWithError(bytes, offset, header, destination, wasLinkBroadcast)) return;
-    const code = header.protocol === PROTOCOL_UDP ? UNREACHABLE_PORT : UNREACHABLE_PROTOCOL;
+    if (!mayAnswerWithError(bytes, offset, header, destination, !isUnicast)) return;
     const to = IpAddress.v4(header.src);
-    network.sendIcmpError(to, ICMP_UNREACHABLE, code, bytes, offset, header.totalBytes);
+    this.#network.sendIcmpError(to, ICMP_UNREACHABLE, code, bytes, offset, header.totalBytes);
   }
 
   #icmpIn(
@@ -267,15 +273,51 @@ export class Receiver {
       return counters.count(verdict.reason !== 0 ? reasonName(verdict.reason) : "icmp.ignored");
     }
     const { quoted, errno, isHard, mtu } = verdict;
-    if (quoted.protocol !== PROTOCOL_TCP || quoted.src !== network.address.w3) {
-      return counters.count("icmp.notOurs");
-    }
+    const { protocol } = quoted;
+    const isKnown = protocol === PROTOCOL_TCP || protocol === PROTOCOL_UDP;
+    if (!isKnown || quoted.src !== network.address.w3) return counters.count("icmp.notOurs");
     const remote = IpAddress.v4(quoted.dst);
+    if (protocol === PROTOCOL_UDP) {
+      if (!this.#datagrams.icmpArrives(quoted, remote, errno, mtu)) counters.count("icmp.noFlow");
+      return;
+    }
     const flow = this.#flows.findFlow(network.address, quoted.srcPort, remote, quoted.dstPort);
     if (flow === null) return counters.count("icmp.noFlow");
     if (mtu > 0) pathMtuArrives(flow.tcb, quoted.seq, mtu - IPV4_HEADER_BYTES - TCP_HEADER_BYTES);
     else icmpArrives(flow.tcb, quoted.seq, errno, isHard, nowMs);
     this.#flows.touch(flow);
+  }
+
+  #udp(
+    bytes: Uint8Array,
+    offset: number,
+    destination: number,
+    isValid: number,
+    isUnicast: boolean,
+  ): void {
+    const { counters, address } = this.#network;
+    const { headerBytes, payloadBytes, src, dst } = this.#ip;
+    const at = offset + headerBytes;
+    const datagram = this.#datagram;
+    const reason = parseUdp(bytes, at, payloadBytes, datagram);
+    if (reason !== 0) return counters.count(reasonName(reason));
+    const { totalBytes, checksum } = datagram;
+    if (isValid === 0 && checksum !== UDP_NO_CHECKSUM) {
+      const pseudo = pseudoHeaderIpv4(src, dst, PROTOCOL_UDP, totalBytes);
+      if (!isChecksumValid(bytes, at, totalBytes, pseudo)) return counters.count("udp.checksum");
+    }
+    const isOurs = destination === DESTINATION_OURS;
+    // RFC 1122 §3.3.6: to one host by its address and to all by the link is nobody's.
+    if (isOurs && !isUnicast) return counters.count("udp.linkBroadcast");
+    // Nobody can join a group.
+    if (destination === DESTINATION_MULTICAST) return counters.count("udp.multicast");
+    const flow = this.#datagrams.find(isOurs ? address : null, this.#remote, datagram);
+    if (flow === null) {
+      counters.count("udp.noPort");
+      this.#refuse(UNREACHABLE_PORT, bytes, offset, destination, isUnicast);
+    } else if (!flow.arrives(datagram, this.#remote)) {
+      counters.count("udp.queueFull");
+    }
   }
 
   #tcp(bytes: Uint8Array, offset: number, length: number, isValid: number, nowMs: number): void {

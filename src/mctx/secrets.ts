@@ -4,10 +4,14 @@
 // keyed per context.
 
 import type { IpAddress } from "../ip/address.ts";
+import type { Limits } from "./limits.ts";
 import { SipHash } from "./sip-hash.ts";
 
 /** Fills an array with unpredictable bytes; a simulation passes its seeded source. */
 export type RandomSource = (into: Uint8Array) => void;
+
+/** The ephemeral ports, both ends included. */
+export type PortRange = Pick<Limits, "ephemeralFirst" | "ephemeralLast">;
 
 const PURPOSE_ISN = 1;
 const PURPOSE_TIMESTAMP = 2;
@@ -62,14 +66,13 @@ export class Secrets {
   /**
    * An ephemeral port by RFC 6056 algorithm 4 (double hash): the first in hash order that `isFree`.
    *
-   * @returns the port, or 0 when all `last - first + 1` are taken
+   * @returns the port, or 0 when all are taken
    */
   ephemeralPort(
     local: IpAddress,
     remote: IpAddress,
     remotePort: number,
-    first: number,
-    last: number,
+    { ephemeralFirst: first, ephemeralLast: last }: PortRange,
     isFree: (port: number) => boolean,
   ): number {
     const count = last - first + 1;
@@ -82,6 +85,25 @@ export class Secrets {
       if (!isFree(port)) continue;
       this.#portCounters[bucket] = counter + tries + 1;
       return port;
+    }
+    return 0;
+  }
+
+  /**
+   * An ephemeral port by RFC 6056 algorithm 1 (random): for datagrams, where the port is all that
+   * keeps a forged answer out (RFC 5452), and nothing in TIME-WAIT wants the longest rest.
+   *
+   * @returns the port, or 0 when all are taken
+   */
+  randomPort(
+    { ephemeralFirst: first, ephemeralLast: last }: PortRange,
+    isFree: (port: number) => boolean,
+  ): number {
+    const count = last - first + 1;
+    const start = Math.floor(this.chance() * count);
+    for (let tries = 0; tries < count; tries++) {
+      const port = first + ((start + tries) % count);
+      if (isFree(port)) return port;
     }
     return 0;
   }

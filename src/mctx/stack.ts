@@ -15,9 +15,11 @@ import { CLOSED, ESTABLISHED, SYN_SENT, TIME_WAIT } from "../tcp/state.ts";
 import { createTcb, type Tcb } from "../tcp/tcb.ts";
 import { mayReuseTimeWait } from "../tcp/time-wait.ts";
 import { nextTimeout, onTimeout } from "../tcp/timers.ts";
+import type { DatagramFlow, DatagramPlace } from "../transport/datagram.ts";
 import type { FlowSink, ListenerSink } from "../transport/stream.ts";
 import { PROTOCOL_TCP } from "../wire/ipv4.ts";
 import { SYN, TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, type TcpSegment } from "../wire/tcp.ts";
+import { Datagrams } from "./datagrams.ts";
 import { Flow, FlowList, type FlowOwner } from "./flow.ts";
 import { FlowTable } from "./flow-table.ts";
 import { countLeftovers, type StackLeftovers } from "./leftovers.ts";
@@ -52,6 +54,7 @@ export class Stack implements TcbHost, FlowOwner {
   readonly #receiver: Receiver;
   readonly #flows: FlowTable;
   readonly #listeners: ListenerTable;
+  readonly #datagrams: Datagrams;
   readonly #opening: OpeningFlows;
   readonly #timeWait: FlowList;
   readonly #outbox: Outbox;
@@ -77,12 +80,13 @@ export class Stack implements TcbHost, FlowOwner {
     this.#secrets = secrets;
     this.#flows = new FlowTable(secrets.flowSeed);
     this.#listeners = new ListenerTable(limits.maxListeners);
+    this.#datagrams = new Datagrams(network, secrets, limits, this.#flows);
     this.#opening = new OpeningFlows();
     this.#timeWait = new FlowList();
     this.#outbox = new Outbox(timers, network.tx);
     this.#replacedNxt = null;
     this.#housekeeping = new Alarm();
-    this.#receiver = new Receiver(network, this);
+    this.#receiver = new Receiver(network, this, this.#datagrams);
   }
 
   // --- the round ---------------------------------------------------------------------------
@@ -96,6 +100,7 @@ export class Stack implements TcbHost, FlowOwner {
       this.fail(frames);
       return 1;
     }
+    this.#datagrams.unblock();
     return frames + this.#outbox.size;
   }
 
@@ -112,7 +117,7 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** Work that must not wait for the driver to wake the loop. */
   get hasWork(): boolean {
-    return this.#outbox.size > 0 || this.network.hasWork;
+    return this.#outbox.size > 0 || this.#datagrams.blocked > 0 || this.network.hasWork;
   }
 
   // --- calls from above ---------------------------------------------------------------------
@@ -165,6 +170,13 @@ export class Stack implements TcbHost, FlowOwner {
     return this.#listeners.add(address, chosen, backlog, sink);
   }
 
+  /** Opens a place for datagrams. @returns it, or -errno */
+  openDatagram(place: DatagramPlace, sink: FlowSink): DatagramFlow | number {
+    if (this.error !== 0) return this.error;
+    if (this.socketCount >= this.limits.maxSockets) return ENFILE;
+    return this.#datagrams.open(place, sink);
+  }
+
   /** Stops listening; connections that nobody has accepted are reset. Idempotent. */
   unlisten(listener: ListenerRecord, nowMs: number): void {
     if (!this.#listeners.remove(listener)) return;
@@ -208,6 +220,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (this.error !== 0) return;
     this.error = error;
     this.#listeners.fail(error);
+    this.#datagrams.fail(error);
     for (const flow of this.#flows.all()) {
       flow.tcb.error = error;
       abort(flow.tcb, this.nowMs);
@@ -308,6 +321,7 @@ export class Stack implements TcbHost, FlowOwner {
   /** Nobody answers ARP for `nextHop`; established connections find out by retransmission. */
   hopUnreachable(nextHop: IpAddress, nowMs: number): void {
     this.#opening.hopUnreachable(nextHop, nowMs);
+    this.#datagrams.hopUnreachable(nextHop);
   }
 
   // --- TcbHost -------------------------------------------------------------------------------
@@ -354,9 +368,9 @@ export class Stack implements TcbHost, FlowOwner {
     this.touch(flow);
   }
 
-  /** Connections and half-open connections, TIME-WAIT not counted. */
+  /** Connections, half-open connections and datagram sockets, TIME-WAIT not counted. */
   get socketCount(): number {
-    return this.#flows.size - this.#timeWait.size;
+    return this.#flows.size - this.#timeWait.size + this.#datagrams.size;
   }
 
   /** All flows, TIME-WAIT included, as a copy. */
@@ -366,7 +380,8 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** What is alive now. */
   leftovers(): StackLeftovers {
-    return countLeftovers(this.#flows.all(), this.#listeners.size, this.network);
+    const { size } = this.#listeners;
+    return countLeftovers(this.#flows.all(), size, this.#datagrams, this.network);
   }
 
   #stateChanged(flow: Flow): void {
@@ -465,31 +480,17 @@ export class Stack implements TcbHost, FlowOwner {
   }
 
   #ephemeralPort(local: IpAddress, remote: IpAddress, remotePort: number): number {
-    const { ephemeralFirst, ephemeralLast } = this.limits;
-    return this.#secrets.ephemeralPort(
-      local,
-      remote,
-      remotePort,
-      ephemeralFirst,
-      ephemeralLast,
-      (port) =>
-        !isSelf(local, port, remote, remotePort) &&
-        this.#find(local, port, remote, remotePort) === null &&
-        this.findListener(local, port) === null,
-    );
+    const isFree = (port: number): boolean =>
+      !isSelf(local, port, remote, remotePort) &&
+      this.#find(local, port, remote, remotePort) === null &&
+      this.findListener(local, port) === null;
+    return this.#secrets.ephemeralPort(local, remote, remotePort, this.limits, isFree);
   }
 
   #listenPort(): number {
     const { address } = this.network;
-    const { ephemeralFirst, ephemeralLast } = this.limits;
-    return this.#secrets.ephemeralPort(
-      address,
-      address,
-      0,
-      ephemeralFirst,
-      ephemeralLast,
-      (port) => !this.#listeners.hasPort(port),
-    );
+    const isFree = (port: number): boolean => !this.#listeners.hasPort(port);
+    return this.#secrets.ephemeralPort(address, address, 0, this.limits, isFree);
   }
 }
 

@@ -64,6 +64,12 @@ export class Transmitter {
     this.#frameOffset = 0;
   }
 
+  /** Slots that are free. */
+  get free(): number {
+    const { control, txSlots } = this.#driver;
+    return txSlots - (((control[TX_TAIL] as number) - (control[TX_HEAD] as number)) | 0);
+  }
+
   /** Finds a free slot and points `txOffset` into it. @returns false: the ring is full */
   reserve(): boolean {
     const { control, tx, txSlots } = this.#driver;
@@ -80,6 +86,7 @@ export class Transmitter {
    *
    * @param checksumOffset - where the 16-bit checksum lies in the transport header (its field
    *   holds 0), or NO_CHECKSUM
+   * @returns false: it waits until the MAC address of the next hop is known
    */
   commitIpv4(
     local: IpAddress,
@@ -88,7 +95,7 @@ export class Transmitter {
     protocol: number,
     checksumOffset: number,
     lengthBytes: number,
-  ): void {
+  ): boolean {
     const bytes = this.txBytes;
     const frame = this.#frameOffset;
     const start = this.txOffset;
@@ -103,7 +110,8 @@ export class Transmitter {
         flags = TX_CHECKSUM;
       } else {
         const sum = ~fold(sum16(bytes, start, lengthBytes, pseudo)) & 0xffff;
-        put16(bytes, start + checksumOffset, sum);
+        // Zero would mean "no checksum" in UDP (RFC 768); in TCP both forms verify.
+        put16(bytes, start + checksumOffset, sum || 0xffff);
       }
     }
     writeIpv4(
@@ -118,14 +126,15 @@ export class Transmitter {
     if (isLoop) {
       writeEthernet(bytes, frame, this.#macAddress, this.#macAddress, ETHERTYPE_IPV4);
       this.#nextHops.loop(bytes, frame, TRANSPORT_OFFSET + lengthBytes);
-      return;
+      return true;
     }
     if (mac === null) {
       this.#nextHops.hold(nextHop, bytes, frame, TRANSPORT_OFFSET + lengthBytes);
-      return;
+      return false;
     }
     writeEthernet(bytes, frame, mac, this.#macAddress, ETHERTYPE_IPV4);
     this.#commit(TRANSPORT_OFFSET + lengthBytes, flags, checksumOffset);
+    return true;
   }
 
   /** Sends a frame kept by `NextHops.hold`. @returns false: the ring is full, nothing was sent */

@@ -32,7 +32,7 @@ import type {
 } from "../transport/stream.ts";
 import { checkAddress, checkOptions, checkSettings, checkTcpConfig } from "./arguments.ts";
 import { type Context, type ContextStatistics, registerContext } from "./context.ts";
-import { EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL, ENETDOWN, invalid, netError } from "./errors.ts";
+import { EADDRNOTAVAIL, EAFNOSUPPORT, ENETDOWN, invalid, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
 
 /** How a context is made. */
@@ -194,8 +194,12 @@ export class StackContext implements Context, Poller {
   }
 
   /** @internal */
-  openDatagram(_place: DatagramPlace, _sink: FlowSink): DatagramFlow | number {
-    return -EINVAL;
+  openDatagram(place: DatagramPlace, sink: FlowSink): DatagramFlow | number {
+    const { address, port, remote } = place;
+    if (address !== null && address.family !== 4) return -EAFNOSUPPORT;
+    if (remote !== null && remote.address.family !== 4) return -EAFNOSUPPORT;
+    const own = address?.isUnspecified === true ? null : address;
+    return this.stack.openDatagram({ address: own, port, remote }, sink);
   }
 
   /** @internal A stack has no name service. */

@@ -2,12 +2,20 @@
 // The error numbers of Linux that the stack hands upwards, negative as everywhere inside the core.
 // `src/tcp` may import `src/wire` only, so they stand here and not in the scheduler's tables.
 
+/** No room now: try again in a later round. */
+export const EAGAIN: number = -11;
+/** Datagrams to more than one host are not sent. */
+export const EACCES: number = -13;
 /** An argument is wrong. */
 export const EINVAL: number = -22;
 /** The context has as many sockets or listeners as its limits allow. */
 export const ENFILE: number = -23;
 /** The stream cannot be written any more: `finish` was called. */
 export const EPIPE: number = -32;
+/** A datagram without a destination. */
+export const EDESTADDRREQ: number = -89;
+/** A datagram is longer than a packet may be. */
+export const EMSGSIZE: number = -90;
 /** The local address and port, or the whole 4-tuple, are taken. */
 export const EADDRINUSE: number = -98;
 /** The local address is not ours, or no ephemeral port is free. */

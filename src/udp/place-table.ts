@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Who has which UDP port. A place is an address of ours, or all, and a port; a connected one has a
-// peer too, and takes its datagrams before those that take anybody's (RFC 1122 §4.1.3.5 lets the
-// local address count as well). Two places may not both be meant by one datagram, unless one of
-// them is connected: places without a peer share a port only on different addresses, connected
-// ones only with different peers.
+// peer too, and takes its datagrams before those that take anybody's. Places without a peer share
+// a port only on different addresses, connected ones only with different peers.
 
 import type { AddressWords } from "./receive-queue.ts";
 
@@ -18,12 +16,9 @@ export interface Place {
 }
 
 /** Hashes a 4-tuple under a secret, so that a peer cannot aim at one chain. */
-export type TupleHash = (
-  local: AddressWords,
-  localPort: number,
-  remote: AddressWords,
-  remotePort: number,
-) => number;
+export interface TupleHash {
+  hash(local: AddressWords, localPort: number, remote: AddressWords, remotePort: number): number;
+}
 
 interface Port<P> {
   /** Without a peer. */
@@ -33,15 +28,15 @@ interface Port<P> {
 
 /** The places of a context. */
 export class PlaceTable<P extends Place> {
-  readonly #hash: TupleHash;
+  readonly #hasher: TupleHash;
   /** Maps keep the order of insertion, so that every run takes the same course. */
   readonly #ports: Map<number, Port<P>> = new Map();
   /** By hash of the 4-tuple; hardly ever more than one. */
   readonly #connected: Map<number, P[]> = new Map();
   #size = 0;
 
-  constructor(hash: TupleHash) {
-    this.#hash = hash;
+  constructor(hasher: TupleHash) {
+    this.#hasher = hasher;
   }
 
   /** Places there are. */
@@ -57,9 +52,10 @@ export class PlaceTable<P extends Place> {
       if (port.open.some((other) => overlaps(other.local, place.local))) return false;
       port.open.push(place);
     } else {
-      const hash = this.#hashOf(place.local, localPort, place.remote, place.remotePort);
+      const { local, remote, remotePort } = place;
+      if (this.findConnected(local, localPort, remote, remotePort) !== null) return false;
+      const hash = this.#hasher.hash(local, localPort, remote, remotePort);
       const chain = this.#connected.get(hash);
-      if (chain?.some((other) => isSame(other, place))) return false;
       if (chain === undefined) this.#connected.set(hash, [place]);
       else chain.push(place);
       port.connected++;
@@ -77,7 +73,7 @@ export class PlaceTable<P extends Place> {
     if (place.local === null || place.remote === null) {
       if (!removeFrom(port.open, place)) return false;
     } else {
-      const hash = this.#hashOf(place.local, localPort, place.remote, place.remotePort);
+      const hash = this.#hasher.hash(place.local, localPort, place.remote, place.remotePort);
       const chain = this.#connected.get(hash);
       if (chain === undefined || !removeFrom(chain, place)) return false;
       if (chain.length === 0) this.#connected.delete(hash);
@@ -89,12 +85,7 @@ export class PlaceTable<P extends Place> {
   }
 
   /** @returns who takes a datagram to one of our addresses, or null */
-  find(
-    local: AddressWords,
-    localPort: number,
-    remote: AddressWords,
-    remotePort: number,
-  ): P | null {
+  find(local: AddressWords, localPort: number, remote: AddressWords, remotePort: number): P | null {
     const port = this.#ports.get(localPort);
     if (port === undefined) return null;
     if (port.connected > 0) {
@@ -121,7 +112,7 @@ export class PlaceTable<P extends Place> {
     remote: AddressWords,
     remotePort: number,
   ): P | null {
-    const chain = this.#connected.get(this.#hashOf(local, localPort, remote, remotePort));
+    const chain = this.#connected.get(this.#hasher.hash(local, localPort, remote, remotePort));
     if (chain === undefined) return null;
     for (const place of chain) {
       if (
@@ -155,15 +146,6 @@ export class PlaceTable<P extends Place> {
     this.#connected.clear();
     this.#size = 0;
   }
-
-  #hashOf(
-    local: AddressWords,
-    localPort: number,
-    remote: AddressWords,
-    remotePort: number,
-  ): number {
-    return this.#hash(local, localPort, remote, remotePort);
-  }
 }
 
 function removeFrom<T>(list: T[], item: T): boolean {
@@ -171,15 +153,6 @@ function removeFrom<T>(list: T[], item: T): boolean {
   if (at < 0) return false;
   list.splice(at, 1);
   return true;
-}
-
-function isSame(a: Place, b: Place): boolean {
-  return (
-    a.localPort === b.localPort &&
-    a.remotePort === b.remotePort &&
-    isSameAddress(a.local as AddressWords, b.local as AddressWords) &&
-    isSameAddress(a.remote as AddressWords, b.remote as AddressWords)
-  );
 }
 
 function overlaps(a: AddressWords | null, b: AddressWords | null): boolean {

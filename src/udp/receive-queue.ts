@@ -24,6 +24,18 @@ const FIRST_CAPACITY = 8;
 
 const NO_FIELDS = new Int32Array(0);
 
+/** What is known of a datagram that was taken; reused for datagram after datagram. */
+export class TakenDatagram implements AddressWords {
+  /** All bytes that it carried, also those that had no room. */
+  lengthBytes = 0;
+  /** Port of the sender. */
+  port = 0;
+  w0 = 0;
+  w1 = 0;
+  w2 = 0;
+  w3 = 0;
+}
+
 /** The datagrams that wait at one socket, oldest first. */
 export class ReceiveQueue {
   readonly #limitBytes: number;
@@ -55,34 +67,6 @@ export class ReceiveQueue {
   /** Bytes of their payloads. */
   get heldBytes(): number {
     return this.#heldBytes;
-  }
-
-  /** Port of the sender of the oldest datagram, which must be there; so for the next three. */
-  get port(): number {
-    return this.#fields[this.#at + PORT] as number;
-  }
-
-  /** Payload of the oldest datagram, bytes. */
-  get lengthBytes(): number {
-    return this.#fields[this.#at + LENGTH] as number;
-  }
-
-  /** @returns a word of the address of the sender of the oldest datagram, 0 to 3 */
-  word(index: number): number {
-    return this.#fields[this.#at + ADDRESS + index] as number;
-  }
-
-  /** Tells whether the oldest datagram comes from there. */
-  isFrom({ w0, w1, w2, w3 }: AddressWords, port: number): boolean {
-    const fields = this.#fields;
-    const at = this.#at;
-    return (
-      fields[at + PORT] === port &&
-      fields[at + ADDRESS + 3] === w3 &&
-      fields[at + ADDRESS + 2] === w2 &&
-      fields[at + ADDRESS + 1] === w1 &&
-      fields[at + ADDRESS] === w0
-    );
   }
 
   /**
@@ -119,10 +103,19 @@ export class ReceiveQueue {
   /**
    * Takes the oldest datagram, which must be there; what `into` has no room for is lost.
    *
+   * @param about - filled: its length, its sender
    * @returns bytes written to `into`
    */
-  take(into: Uint8Array): number {
-    const length = this.lengthBytes;
+  take(into: Uint8Array, about: TakenDatagram): number {
+    const fields = this.#fields;
+    const at = this.#at;
+    const length = fields[at + LENGTH] as number;
+    about.lengthBytes = length;
+    about.port = fields[at + PORT] as number;
+    about.w0 = fields[at + ADDRESS] as number;
+    about.w1 = fields[at + ADDRESS + 1] as number;
+    about.w2 = fields[at + ADDRESS + 2] as number;
+    about.w3 = fields[at + ADDRESS + 3] as number;
     const count = Math.min(length, into.length);
     this.#ring.get(0, into, 0, count);
     this.#ring.advance(length);
