@@ -10,6 +10,7 @@
     {
       "target_name": "caraway_native_io",
       "sources": [
+        "<(source_dir)/addon.cc",
         "<(source_dir)/af-packet.cc",
         "<(source_dir)/checksum.cc",
         "<(source_dir)/link-info.cc",
@@ -17,6 +18,13 @@
         "<(source_dir)/module.cc",
         "<(source_dir)/net-namespace.cc",
         "<(source_dir)/shared-memory.cc",
+        "<(source_dir)/socket-control.cc",
+        "<(source_dir)/socket-descriptors.cc",
+        "<(source_dir)/socket-memory.cc",
+        "<(source_dir)/socket-module.cc",
+        "<(source_dir)/socket-query.cc",
+        "<(source_dir)/socket-table.cc",
+        "<(source_dir)/sockets.cc",
         "<(source_dir)/tap.cc",
         "<(source_dir)/wake.cc",
       ],

@@ -5,29 +5,37 @@
 import { constants } from "node:os";
 import { getSystemErrorName } from "node:util";
 
-/** An error of opening a driver. */
+/** An error of opening a driver or a socket poller. */
 export interface DriverError extends Error {
   /** Such as `"ENODEV"`. */
   readonly code: string;
   /** Negative. */
   readonly errno: number;
-  /** Always `"driver.open"`. */
+  /** `"driver.open"` or `"sockets.open"`. */
   readonly syscall: string;
 }
 
 const SYSCALL = "driver.open";
 
 /** Makes an error by the name of its code. */
-export function driverError(code: "EINVAL" | "ENOSYS", message: string): DriverError {
+export function driverError(
+  code: "EINVAL" | "ENOSYS",
+  message: string,
+  syscall: string = SYSCALL,
+): DriverError {
   return Object.assign(new Error(`${code}: ${message}`), {
     code,
     errno: -constants.errno[code],
-    syscall: SYSCALL,
+    syscall,
   });
 }
 
 /** Makes an error by its negative number. */
-export function driverErrorOf(errno: number, message: string): DriverError {
+export function driverErrorOf(
+  errno: number,
+  message: string,
+  syscall: string = SYSCALL,
+): DriverError {
   const code = getSystemErrorName(errno);
-  return Object.assign(new Error(`${code}: ${message}`), { code, errno, syscall: SYSCALL });
+  return Object.assign(new Error(`${code}: ${message}`), { code, errno, syscall });
 }

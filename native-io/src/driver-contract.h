@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <string>
 
+#include "pollable.h"
 #include "shared-memory.h"
 
 namespace caraway {
@@ -51,36 +52,10 @@ struct Status {
 inline constexpr size_t kStatusFields = 16;
 static_assert(sizeof(Status) == kStatusFields * sizeof(double));
 
-// Why an open failed: a positive errno and a sentence naming the thing and the remedy.
-struct Failure {
-  int error = 0;
-  std::string message;
-
-  // Convenience for `return failure->Set(...)` in functions that return false or null.
-  std::nullptr_t Set(int error_number, std::string text) {
-    error = error_number;
-    message = std::move(text);
-    return nullptr;
-  }
-};
-
-// One open device. Created by the factory of its kind, used from one thread.
-class Driver {
+// One open device. A poll sends what the stack committed and returns the count of frames in the rx
+// table; work is bounded by the tx slots and the rx entries.
+class Driver : public Pollable {
  public:
-  Driver(const Driver&) = delete;
-  Driver& operator=(const Driver&) = delete;
-  virtual ~Driver() = default;
-
-  // Sends what the stack committed, receives what is there, never waits. Frames in the rx table,
-  // or -errno. Work is bounded by the tx slots and the rx entries.
-  virtual int32_t Poll() = 0;
-
-  // Whether a poll would find something to do; asked after arming the wake-up.
-  virtual bool HasWork() = 0;
-
-  // Becomes readable, or reports an error, when a frame arrives or the device goes.
-  virtual int wake_fd() const = 0;
-
   SharedMemory& memory() { return memory_; }
   const std::string& interface() const { return interface_; }
   const std::array<uint8_t, kMacBytes>& mac() const { return mac_; }
