@@ -19,15 +19,17 @@ import {
 } from "./support/helpers.ts";
 
 /** Every call on a handle that is gone. */
-function* expectGone(conn: Pair["client"]): Operation<void> {
+export function* expectGone(conn: Pair["client"]): Operation<void> {
   const owner = yield* bundle();
   expect(conn.isOpen).toBe(false);
   yield* fails("EBADF", () => conn.send(Uint8Array.of(1), soon()));
   yield* fails("EBADF", () => conn.recv(new Uint8Array(1), soon()));
   yield* fails("EBADF", () => conn.recvSome(new Uint8Array(1), soon()));
   yield* fails("EBADF", () => conn.close(soon()));
+  yield* fails("EBADF", () => conn.linger(soon()));
   expect(codeOf(() => conn.done())).toBe("EBADF");
   expect(codeOf(() => conn.moveTo(owner))).toBe("EBADF");
+  conn.release();
   conn.abort();
   yield* owner.close();
 }

@@ -7,6 +7,7 @@ import { describe, it } from "vitest";
 import { type Context, go, type Operation } from "../../src/index.ts";
 import { CANCELLATION } from "./behaviour-cancelling.ts";
 import { CLOSING, HANDLES, RESETS } from "./behaviour-closing.ts";
+import { LINGERING } from "./behaviour-lingering.ts";
 import { OPENING, OWNERSHIP } from "./behaviour-opening.ts";
 import { SERVING } from "./behaviour-serving.ts";
 import { DEADLINES, RECEIVE, STREAM } from "./behaviour-streams.ts";
@@ -32,6 +33,7 @@ const SUITE = {
   "the end of a connection": CLOSING,
   "handles that are gone": HANDLES,
   resets: RESETS,
+  "linger and release": LINGERING,
   serve: SERVING,
 } as const;
 
