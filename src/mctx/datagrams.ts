@@ -22,7 +22,7 @@ import type { Limits } from "./limits.ts";
 import type { Network } from "./network.ts";
 import type { Secrets } from "./secrets.ts";
 
-/** One in so many slots of the tx ring is left to TCP, which sends after the coroutines have run. */
+/** One in so many slots of the tx ring is left to TCP, which sends once the coroutines have run. */
 const TCP_SHARE = 4;
 
 /** All UDP sockets of one context. */
@@ -148,7 +148,7 @@ export class Datagrams implements DatagramOwner {
     }
   }
 
-  // --- DatagramOwner -------------------------------------------------------------------------------
+  // --- DatagramOwner -----------------------------------------------------------------------------
 
   reserve(flow: UdpFlow): boolean {
     if (this.#room > 0 && this.network.tx.reserve()) return true;

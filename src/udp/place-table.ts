@@ -100,7 +100,7 @@ export class PlaceTable<P extends Place> {
     return any;
   }
 
-  /** @returns who takes a datagram that was sent to everybody, or null: only one on all addresses */
+  /** @returns who takes what was sent to everybody: a place on all addresses; or null */
   findForAll(localPort: number): P | null {
     return this.#ports.get(localPort)?.open.find((place) => place.local === null) ?? null;
   }
