@@ -40,6 +40,7 @@ function start<T>(op: OperationLike<T>, options: RunOptions): Running<T> {
   const root = bundle.start(op, "main");
   const promise = new Promise<T>((resolve, reject) => {
     loop.onRootEnded = () => {
+      bundle.end();
       loop.end();
       if (root.failure !== null) reject(root.failure.error);
       else if (root.result === CANCELED) reject(new NetError("ECANCELED", "run"));

@@ -46,6 +46,11 @@ export {
 } from "./link/native-driver.ts";
 export type { Limits } from "./mctx/limits.ts";
 export type { Context, ContextLeftovers, ContextStatistics } from "./socket/context.ts";
+export {
+  createKernelContext,
+  KernelContext,
+  type KernelContextOptions,
+} from "./socket/kernel-context.ts";
 export type { ListenerStatistics, ServeOptions } from "./socket/listener.ts";
 export { type Network, useNetwork, withNetwork } from "./socket/network.ts";
 export { openDriver } from "./socket/open-driver.ts";
@@ -59,4 +64,7 @@ export type { ConnectOptions, ListenOptions } from "./socket/tcp.ts";
 export * as tcp from "./socket/tcp.ts";
 export { TcpConnection } from "./socket/tcp-connection.ts";
 export { TcpListener } from "./socket/tcp-listener.ts";
+export type { UdpOptions } from "./socket/udp.ts";
+export * as udp from "./socket/udp.ts";
+export { type Received, UdpSocket } from "./socket/udp-socket.ts";
 export type { Endpoint, TcpInfo } from "./transport/stream.ts";

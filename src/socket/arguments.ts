@@ -78,6 +78,15 @@ export function checkHost(syscall: string, name: string, value: unknown): IpAddr
   return value;
 }
 
+/** @returns the address of either family that `value` is */
+export function checkLiteral(syscall: string, name: string, value: unknown): IpAddress {
+  const address = checkHost(syscall, name, value);
+  if (!(address instanceof IpAddress)) {
+    invalid(syscall, `${name} must be an IP address such as "10.0.0.1", got "${address}"`);
+  }
+  return address;
+}
+
 /** A host and a port as callers write them. */
 export interface HostAndPort {
   readonly host: string;

@@ -4,11 +4,13 @@
 import { NetError } from "../../scheduler/index.ts";
 import { codeOf, ERRNO, type ErrorCode } from "../../scheduler/internal.ts";
 
+export const EAGAIN: number = ERRNO.EAGAIN;
 export const EADDRNOTAVAIL: number = ERRNO.EADDRNOTAVAIL;
 export const EAFNOSUPPORT: number = ERRNO.EAFNOSUPPORT;
 export const EBADF: number = ERRNO.EBADF;
 export const EBUSY: number = ERRNO.EBUSY;
 export const ECANCELED: number = ERRNO.ECANCELED;
+export const EMSGSIZE: number = ERRNO.EMSGSIZE;
 export const ENETDOWN: number = ERRNO.ENETDOWN;
 export const EINVAL: number = ERRNO.EINVAL;
 export const EPIPE: number = ERRNO.EPIPE;
@@ -28,15 +30,20 @@ export function errnoError(
   return new NetError(codeOf(errno), syscall, { address, port });
 }
 
-/** @returns the error about an end that may be a local socket, which has no port */
+/**
+ * @param message - says more than the code
+ * @returns the error about an end that may be a local socket, which has no port
+ */
 export function endpointError(
   errno: number,
   syscall: string,
   { host, port }: { readonly host: string; readonly port: number },
+  message?: string,
 ): NetError {
   return new NetError(codeOf(errno), syscall, {
     address: host,
     port: port === 0 ? undefined : port,
+    message,
   });
 }
 

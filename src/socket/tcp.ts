@@ -2,10 +2,15 @@
 // The module `tcp`: `tcp.listen` and `tcp.connect`.
 
 import type { Wait } from "../../scheduler/index.ts";
-import { IpAddress } from "../ip/address.ts";
-import { checkHost, checkInteger, checkOptions, checkPort, endpointOf } from "./arguments.ts";
+import {
+  checkHost,
+  checkInteger,
+  checkLiteral,
+  checkOptions,
+  checkPort,
+  endpointOf,
+} from "./arguments.ts";
 import { type Context, checkContext } from "./context.ts";
-import { invalid } from "./errors.ts";
 import type { TcpConnection } from "./tcp-connection.ts";
 import type { TcpListener } from "./tcp-listener.ts";
 import { ConnectWait, ListenWait } from "./tcp-open.ts";
@@ -62,7 +67,7 @@ export function listen(where: ListenOptions | string): Wait<TcpListener> {
   const isAny = host === undefined || (typeof where === "string" && (host === "" || host === "*"));
   checkContext(call, context);
   return new ListenWait({
-    host: isAny ? null : literal(call, "host", host),
+    host: isAny ? null : checkLiteral(call, "host", host),
     port: checkPort(call, "port", port, 0),
     backlog: checkInteger(call, "backlog", backlog, 1, MAX_BACKLOG),
     context,
@@ -94,7 +99,7 @@ export function connect(to: ConnectOptions | string, deadline?: number): Wait<Tc
   const request = {
     host: checkHost(call, "host", host),
     port: checkPort(call, "port", port, 1),
-    localHost: localHost === undefined ? null : literal(call, "localHost", localHost),
+    localHost: localHost === undefined ? null : checkLiteral(call, "localHost", localHost),
     localPort: checkPort(call, "localPort", localPort, 0),
     noDelay: noDelay ?? null,
     context,
@@ -104,13 +109,4 @@ export function connect(to: ConnectOptions | string, deadline?: number): Wait<Tc
   }
   checkContext(call, context);
   return new ConnectWait(request, deadline);
-}
-
-/** @returns the address that `value` must be */
-function literal(call: string, name: string, value: unknown): IpAddress {
-  const address = checkHost(call, name, value);
-  if (!(address instanceof IpAddress)) {
-    invalid(call, `${name} must be an IP address such as "10.0.0.1", got "${address}"`);
-  }
-  return address;
 }

@@ -1,0 +1,522 @@
+// SPDX-License-Identifier: MIT
+// A connection over the kernel: a TCP or local stream socket. Bytes to send go straight into the
+// memory shared with the addon, and wait in a buffer of ours only while the kernel takes no more;
+// received bytes lie there until the next crossing, and move to a buffer only if nobody takes
+// them. So a quiet connection holds no memory.
+//
+//   send:     user ──► shared memory ──► kernel         user ──► backlog ──► shared memory ──► kernel
+//   receive:  kernel ──► shared memory ──► user         kernel ──► shared memory ──► kept ──► user
+
+import { Timer } from "../../scheduler/timer-wheel.ts";
+import { ByteRing } from "../tcp/byte-ring.ts";
+import {
+  type Endpoint,
+  EVENT_READABLE,
+  EVENT_STATE,
+  EVENT_WRITABLE,
+  type FlowSink,
+  type StreamFlow,
+  type TcpInfo,
+} from "../transport/stream.ts";
+import { EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EPIPE } from "./errno.ts";
+import { flowInfo } from "./flow-info.ts";
+import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
+import {
+  EVENT_DATA,
+  EVENT_DESCRIPTOR,
+  EVENT_END,
+  EVENT_ERROR,
+  EVENT_HANGUP,
+  EVENT_ROOM,
+  OP_RESUME,
+  OP_SEND,
+  OP_SHUTDOWN,
+} from "./native-sockets.ts";
+import { ReceivedDescriptors } from "./received-descriptors.ts";
+import type { Submitter } from "./submissions.ts";
+
+/** How long a connection that nobody holds may take to end, as in our own TCP. */
+const ORPHAN_MS = 60_000;
+/** The kernel tells of most steps of a close; how soon to look for one that it does not tell. */
+const FIRST_LOOK_MS = 1;
+const LAST_LOOK_MS = 50;
+
+/** What a flow needs to know of its kind. */
+export interface FlowSettings {
+  readonly sendLimitBytes: number;
+  readonly receiveLimitBytes: number;
+  /** A local stream, which can carry file descriptors. */
+  readonly isLocal: boolean;
+}
+
+class LookTimer extends Timer {
+  readonly flow: KernelFlow;
+  delayMs: number = FIRST_LOOK_MS;
+
+  constructor(flow: KernelFlow) {
+    super();
+    this.flow = flow;
+  }
+
+  override fire(nowMs: number): void {
+    this.flow.look(nowMs);
+  }
+}
+
+/** One connection of the kernel's. */
+export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
+  readonly id: number;
+  readonly isListener = false;
+  sink: FlowSink | null = null;
+  isEstablished: boolean;
+  failure = 0;
+  openFailure = 0;
+  isFinished = false;
+  isReleased = false;
+  /** Bytes given to the kernel, and taken from it. */
+  bytesSent = 0;
+  bytesReceived = 0;
+  /** Descriptors that came with bytes that have not been taken; null if none can come. */
+  readonly descriptors: ReceivedDescriptors | null;
+  readonly sockets: KernelSockets;
+  readonly #settings: FlowSettings;
+  /** Received bytes in shared memory. */
+  #viewOffset = 0;
+  #viewLength = 0;
+  /** Received bytes that nobody has taken in their round. */
+  readonly #kept: ByteRing;
+  #keptLength = 0;
+  /** The kernel receives nothing for us: there was no room. */
+  #isStalled = false;
+  #isDiscarding = false;
+  /** Bytes submitted straight from the user, and from the front of the backlog. */
+  #direct = 0;
+  #fromBacklog = 0;
+  readonly #backlog: ByteRing;
+  #backlogLength = 0;
+  /** The kernel takes no bytes now. */
+  #isBlocked = false;
+  #isTouched = false;
+  #wantsFinish = false;
+  #isFinishSubmitted = false;
+  /** Our end of the stream has been given to the kernel. */
+  #hasFinished = false;
+  #isAcknowledged = false;
+  #isClosed = false;
+  #timer: LookTimer | null = null;
+  #endAtMs = Number.POSITIVE_INFINITY;
+  #local: Endpoint | null = null;
+  #remote: Endpoint | null;
+
+  constructor(
+    sockets: KernelSockets,
+    id: number,
+    settings: FlowSettings,
+    isEstablished: boolean,
+    remote: Endpoint | null,
+  ) {
+    this.sockets = sockets;
+    this.id = id;
+    this.isEstablished = isEstablished;
+    this.#settings = settings;
+    this.#remote = remote;
+    this.#kept = new ByteRing(settings.receiveLimitBytes);
+    this.#backlog = new ByteRing(settings.sendLimitBytes);
+    const { native } = sockets;
+    this.descriptors = settings.isLocal ? new ReceivedDescriptors(native) : null;
+    sockets.add(this);
+    sockets.setRoom(id, settings.receiveLimitBytes);
+  }
+
+  get localEnd(): Endpoint {
+    this.#local ??= this.sockets.native.name(this.id, false);
+    return this.#local;
+  }
+
+  get remoteEnd(): Endpoint {
+    this.#remote ??= this.sockets.native.name(this.id, true);
+    return this.#remote;
+  }
+
+  // --- sending -----------------------------------------------------------------------------------
+
+  get sendLimitBytes(): number {
+    return this.#settings.sendLimitBytes;
+  }
+
+  get sendSpaceBytes(): number {
+    if (this.#wantsFinish || this.failure !== 0) return 0;
+    return this.#settings.sendLimitBytes - this.#direct - this.#backlogLength;
+  }
+
+  send(bytes: Uint8Array, offset: number, length: number): number {
+    if (this.failure !== 0) return this.failure;
+    if (this.#wantsFinish) return EPIPE;
+    const count = Math.min(length, this.sendSpaceBytes);
+    if (count <= 0) return 0;
+    const isDirect = this.#backlogLength === 0 && !this.#isBlocked && this.isEstablished;
+    const direct = isDirect ? this.#sendDirect(bytes, offset, count) : 0;
+    const rest = count - direct;
+    if (rest > 0) {
+      this.#backlog.put(this.#backlogLength, bytes, offset + direct, rest, this.#backlogLength);
+      this.#backlogLength += rest;
+      this.#touch();
+    }
+    return count;
+  }
+
+  finish(_nowMs: number): number {
+    if (this.failure !== 0) return this.failure;
+    if (this.#wantsFinish) return EPIPE;
+    this.#wantsFinish = true;
+    if (!this.isEstablished) this.#fail(ECONNABORTED);
+    else this.#touch();
+    return 0;
+  }
+
+  get isAcknowledged(): boolean {
+    if (this.#isAcknowledged) return true;
+    if (!this.#hasFinished || this.failure !== 0 || this.#isClosed) return false;
+    const unsent = this.sockets.native.unsent(this.id);
+    if (unsent < 0) this.#fail(unsent);
+    this.#isAcknowledged = unsent === 0;
+    return this.#isAcknowledged;
+  }
+
+  get isOrderlyClosed(): boolean {
+    return this.isFinished && this.isAcknowledged;
+  }
+
+  // --- receiving ---------------------------------------------------------------------------------
+
+  get receiveLimitBytes(): number {
+    return this.#settings.receiveLimitBytes;
+  }
+
+  get receivedBytes(): number {
+    return this.#keptLength + this.#viewLength;
+  }
+
+  get atEnd(): boolean {
+    return this.isFinished && this.receivedBytes === 0;
+  }
+
+  receive(into: Uint8Array, offset: number, length: number): number {
+    let taken = 0;
+    if (this.#keptLength > 0) taken = this.#takeKept(into, offset, length);
+    if (taken < length && this.#viewLength > 0) {
+      const count = Math.min(length - taken, this.#viewLength);
+      this.#copyView(into, offset + taken, count);
+      this.#viewOffset += count;
+      this.#viewLength -= count;
+      taken += count;
+    }
+    if (taken > 0 && this.descriptors !== null) this.descriptors.passed(this.bytesTaken);
+    return taken > 0 || this.isFinished ? taken : this.failure;
+  }
+
+  /** Bytes of the stream that the user has taken, or that were dropped. */
+  get bytesTaken(): number {
+    return this.bytesReceived - this.#keptLength - this.#viewLength;
+  }
+
+  peek(into: Uint8Array, offset: number, length: number): number {
+    const kept = Math.min(length, this.#keptLength);
+    this.#kept.get(0, into, offset, kept);
+    const rest = Math.min(length - kept, this.#viewLength);
+    if (rest > 0) this.#copyView(into, offset + kept, rest);
+    return kept + rest;
+  }
+
+  discardReceived(): void {
+    this.#isDiscarding = true;
+    this.#viewLength = 0;
+    this.#keptLength = 0;
+    this.#kept.release();
+    this.descriptors?.passed(this.bytesReceived);
+    this.#makeRoom();
+  }
+
+  // --- the end -----------------------------------------------------------------------------------
+
+  abort(_nowMs: number): void {
+    this.sink = null;
+    if (this.#isClosed) return;
+    const isOver = this.failure !== 0 || !this.isEstablished || this.isOrderlyClosed;
+    this.#close(!isOver);
+  }
+
+  release(nowMs: number): void {
+    this.sink = null;
+    if (this.#isClosed) return;
+    if (this.failure !== 0 || !this.isEstablished || this.isOrderlyClosed) {
+      this.#close(false);
+      return;
+    }
+    if (!this.#wantsFinish) this.finish(nowMs);
+    this.discardReceived();
+    this.isReleased = true;
+    this.#endAtMs = nowMs + ORPHAN_MS;
+    this.#lookIn(FIRST_LOOK_MS);
+  }
+
+  /** A step of the close may have happened of which the kernel does not tell. */
+  look(nowMs: number): void {
+    if (this.#isClosed) return;
+    if (this.isReleased) {
+      if (this.failure !== 0 || this.isOrderlyClosed) return this.#close(false);
+      if (nowMs >= this.#endAtMs) return this.#close(true);
+    } else if (this.failure !== 0 || this.isOrderlyClosed || this.isAcknowledged) {
+      // Once each for both: `linger` waits for the one, `close` for the other.
+      this.#notify(EVENT_STATE);
+      if (this.failure !== 0 || this.isOrderlyClosed || !this.isFinished) return;
+    }
+    const timer = this.#timer as LookTimer;
+    this.#lookIn(Math.min(timer.delayMs * 2, LAST_LOOK_MS));
+  }
+
+  /** The network is gone. What nobody holds any more the kernel finishes, if it has all of it. */
+  fail(errno: number, _nowMs: number): void {
+    const isGiven = this.isReleased && this.unsentBytes === 0;
+    this.#fail(errno);
+    this.#close(!isGiven);
+  }
+
+  info(): TcpInfo {
+    return flowInfo(this, this.#isClosed ? null : this.sockets.native);
+  }
+
+  get bufferedBytes(): number {
+    return this.receivedBytes + this.unsentBytes;
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get unsentBytes(): number {
+    return this.#backlogLength + this.#direct;
+  }
+
+  get hasTimer(): boolean {
+    return this.#timer?.isArmed === true;
+  }
+
+  // --- KernelSocket, Submitter -------------------------------------------------------------------
+
+  event(kind: number, offset: number, length: number, nowMs: number): void {
+    if (kind === EVENT_DATA) this.#received(offset, length);
+    else if (kind === EVENT_END) this.#ended();
+    else if (kind === EVENT_ROOM) this.#roomAgain();
+    else if (kind === EVENT_ERROR) this.#error(length);
+    else if (kind === EVENT_HANGUP) this.#notify(EVENT_STATE);
+    else if (kind === EVENT_DESCRIPTOR) this.descriptors?.arrived(length);
+    if (this.isReleased && kind !== EVENT_DATA && kind !== EVENT_ROOM) this.look(nowMs);
+  }
+
+  submitted(op: number, offset: number, length: number, result: number): void {
+    if (this.#isClosed) return;
+    if (op === OP_SEND) this.#sent(offset, length, result);
+    else if (op === OP_SHUTDOWN) this.#shutDown(result);
+  }
+
+  flush(_nowMs: number): void {
+    this.#isTouched = false;
+    if (this.#isClosed || this.failure !== 0 || !this.isEstablished) return;
+    if (this.#isStalled && this.#roomLeft > 0) this.#resume();
+    if (this.#backlogLength > 0 && this.#fromBacklog === 0 && !this.#isBlocked) this.#sendBacklog();
+    if (this.#wantsFinish && !this.#isFinishSubmitted && this.unsentBytes === 0) {
+      const { submissions } = this.sockets;
+      this.#isFinishSubmitted = submissions.add(this, this.id, OP_SHUTDOWN, 0, 0);
+      if (!this.#isFinishSubmitted) this.#touch();
+    }
+  }
+
+  keepReceived(): void {
+    if (this.#viewLength === 0) return;
+    const { rx } = this.sockets.native.shared;
+    this.#kept.put(this.#keptLength, rx, this.#viewOffset, this.#viewLength, this.#keptLength);
+    this.#keptLength += this.#viewLength;
+    this.#viewLength = 0;
+    const room = this.#roomLeft;
+    this.sockets.setRoom(this.id, room);
+    this.#isStalled = room === 0;
+  }
+
+  // --- inside ------------------------------------------------------------------------------------
+
+  #sendDirect(bytes: Uint8Array, offset: number, length: number): number {
+    const { submissions, native } = this.sockets;
+    const count = Math.min(length, submissions.room);
+    if (count <= 0) return 0;
+    const at = submissions.take(count);
+    const isWhole = offset === 0 && count === bytes.length;
+    native.shared.tx.set(isWhole ? bytes : bytes.subarray(offset, offset + count), at);
+    submissions.add(this, this.id, OP_SEND, at, count);
+    this.#direct += count;
+    return count;
+  }
+
+  #sendBacklog(): void {
+    const { submissions, native } = this.sockets;
+    const count = Math.min(this.#backlogLength, submissions.room);
+    if (count <= 0) return this.#touch();
+    const at = submissions.take(count);
+    this.#backlog.get(0, native.shared.tx, at, count);
+    submissions.add(this, this.id, OP_SEND, at, count);
+    this.#fromBacklog = count;
+  }
+
+  #sent(offset: number, length: number, result: number): void {
+    const taken = Math.max(0, result);
+    this.bytesSent += taken;
+    // What came straight from the user was submitted before anything from the backlog.
+    if (this.#direct > 0) {
+      this.#direct -= length;
+      if (taken < length && result >= 0) this.#putBack(offset + taken, length - taken);
+    } else {
+      this.#fromBacklog = 0;
+      this.#backlogLength -= taken;
+      if (this.#backlogLength === 0) this.#backlog.emptied();
+      else this.#backlog.advance(taken);
+    }
+    if (result < 0 && result !== EAGAIN) return this.#fail(result);
+    if (taken < length) this.#isBlocked = true;
+    if (this.#backlogLength > 0 || this.#wantsFinish) this.#touch();
+    this.#notify(EVENT_WRITABLE);
+  }
+
+  /** Bytes that the kernel has not taken come first. */
+  #putBack(offset: number, length: number): void {
+    const { tx } = this.sockets.native.shared;
+    const later = new Uint8Array(this.#backlogLength);
+    this.#backlog.get(0, later, 0, later.length);
+    this.#backlog.put(0, tx, offset, length, 0);
+    this.#backlog.put(length, later, 0, later.length, length);
+    this.#backlogLength += length;
+  }
+
+  #shutDown(result: number): void {
+    if (result < 0) return this.#fail(result);
+    this.#hasFinished = true;
+    this.#lookIn(FIRST_LOOK_MS);
+    this.#notify(EVENT_STATE);
+  }
+
+  #received(offset: number, length: number): void {
+    this.bytesReceived += length;
+    this.descriptors?.settle(this.bytesReceived - 1);
+    if (this.#isDiscarding) {
+      this.descriptors?.passed(this.bytesReceived);
+      return;
+    }
+    // Two arrivals in one round: a descriptor has parted them.
+    if (this.#viewLength > 0) this.keepReceived();
+    this.#viewOffset = offset;
+    this.#viewLength = length;
+    this.sockets.holds(this);
+    this.#notify(EVENT_READABLE);
+  }
+
+  #ended(): void {
+    this.isFinished = true;
+    this.#notify(EVENT_READABLE | EVENT_STATE);
+  }
+
+  #roomAgain(): void {
+    if (!this.isEstablished) {
+      const errno = this.sockets.native.error(this.id);
+      if (errno !== 0) return this.#error(errno);
+      this.isEstablished = true;
+      this.#touch();
+      this.#notify(EVENT_STATE | EVENT_WRITABLE);
+      return;
+    }
+    this.#isBlocked = false;
+    if (this.#backlogLength > 0) this.#touch();
+    this.#notify(EVENT_WRITABLE);
+  }
+
+  #error(errno: number): void {
+    if (this.isEstablished) this.#fail(errno);
+    else {
+      this.openFailure = errno === ECONNRESET ? ECONNREFUSED : errno;
+      this.#notify(EVENT_STATE);
+    }
+  }
+
+  #fail(errno: number): void {
+    if (this.failure !== 0) return;
+    // Writing to what the peer has reset is EPIPE to the kernel.
+    this.failure = errno === EPIPE ? ECONNRESET : errno;
+    this.openFailure = this.failure;
+    this.#backlog.release();
+    this.#backlogLength = 0;
+    this.#fromBacklog = 0;
+    this.#direct = 0;
+    this.#notify(EVENT_STATE);
+  }
+
+  #takeKept(into: Uint8Array, offset: number, length: number): number {
+    const count = Math.min(length, this.#keptLength);
+    this.#kept.get(0, into, offset, count);
+    this.#keptLength -= count;
+    if (this.#keptLength === 0) this.#kept.emptied();
+    else this.#kept.advance(count);
+    this.#makeRoom();
+    return count;
+  }
+
+  #copyView(into: Uint8Array, offset: number, count: number): void {
+    const { rx } = this.sockets.native.shared;
+    const from = this.#viewOffset;
+    if (count > COPY_LOOP_BYTES) into.set(rx.subarray(from, from + count), offset);
+    else for (let i = 0; i < count; i++) into[offset + i] = rx[from + i] as number;
+  }
+
+  get #roomLeft(): number {
+    return this.#settings.receiveLimitBytes - this.#keptLength;
+  }
+
+  #makeRoom(): void {
+    if (this.#isClosed) return;
+    if (this.#isStalled) this.#touch();
+    else this.sockets.setRoom(this.id, this.#roomLeft);
+  }
+
+  #resume(): void {
+    this.sockets.setRoom(this.id, this.#roomLeft);
+    this.#isStalled = !this.sockets.submissions.add(this, this.id, OP_RESUME, 0, 0);
+    if (this.#isStalled) this.#touch();
+  }
+
+  #touch(): void {
+    if (this.#isTouched) return;
+    this.#isTouched = true;
+    this.sockets.touch(this);
+  }
+
+  #notify(events: number): void {
+    this.sink?.flowEvents(events);
+  }
+
+  #lookIn(delayMs: number): void {
+    this.#timer ??= new LookTimer(this);
+    this.#timer.delayMs = delayMs;
+    this.sockets.timers.arm(this.#timer, this.sockets.nowMs + delayMs);
+  }
+
+  #close(isReset: boolean): void {
+    // The names outlive the descriptor: errors want them.
+    void this.localEnd;
+    void this.remoteEnd;
+    this.#isClosed = true;
+    if (this.#timer !== null) this.sockets.timers.cancel(this.#timer);
+    this.#viewLength = 0;
+    this.#keptLength = 0;
+    this.#backlogLength = 0;
+    this.#direct = 0;
+    this.descriptors?.clear();
+    this.sockets.close(this, isReset);
+  }
+}
+
+/** Below this, a byte loop is faster than a view and `set`. */
+const COPY_LOOP_BYTES = 24;
