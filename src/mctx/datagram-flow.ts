@@ -3,7 +3,7 @@
 // it, and what ICMP and ARP have said about what it sent (RFC 1122 §4.1.3.3).
 
 import { IpAddress } from "../ip/address.ts";
-import { EACCES, EAGAIN, EDESTADDRREQ, EMSGSIZE, ENETUNREACH } from "../tcp/errno.ts";
+import { EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EMSGSIZE, ENETUNREACH } from "../tcp/errno.ts";
 import { EVENT_READABLE, EVENT_STATE, EVENT_WRITABLE } from "../tcp/host.ts";
 import type { DatagramEnd, DatagramFlow, ReceivedDatagram } from "../transport/datagram.ts";
 import type { Endpoint, FlowSink } from "../transport/stream.ts";
@@ -112,6 +112,7 @@ export class UdpFlow implements DatagramFlow, Place {
     const { network } = this.#owner;
     const remote = to === null ? this.remote : to.address;
     if (remote === null) return EDESTADDRREQ;
+    if (remote.family !== 4) return EAFNOSUPPORT;
     if (network.isGroupAddress(remote)) return EACCES;
     const nextHop = to === null ? this.nextHop : network.nextHop(remote);
     if (nextHop === null) return ENETUNREACH;

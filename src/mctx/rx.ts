@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The way in, top to bottom: frame -> Ethernet -> ARP or IPv4 -> fragments -> ICMP, UDP or TCP ->
-// flow, listener, or a reset or error in answer. Whatever is wrong with a frame, it is counted under
-// a name and dropped (R5).
+// flow, listener, or a reset or error in answer. Whatever is wrong with a frame, it is counted
+// under a name and dropped (R5).
 
 import { IpAddress } from "../ip/address.ts";
 import { ICMP_ECHO, ICMP_ERROR, IcmpVerdict, judgeIcmp, mayAnswerWithError } from "../ip/icmp.ts";

@@ -51,7 +51,7 @@ export class UdpSocket implements FlowSink {
   #flow: DatagramFlow | null = null;
   #isOpen = true;
   // Whom the last datagram went to: usually the next one goes there too.
-  #lastText = "";
+  #lastText: string | null = null;
   #lastHost = "";
   #lastEnd: DatagramEnd | null = null;
 
@@ -223,7 +223,7 @@ export class UdpSocket implements FlowSink {
       }
     }
     const end = checkTarget(SEND, "to", to);
-    this.#lastText = typeof to === "string" ? to : "";
+    this.#lastText = typeof to === "string" ? to : null;
     this.#lastHost = typeof to === "string" ? "" : to.host;
     this.#lastEnd = end;
     return end;

@@ -16,6 +16,8 @@ export const EPIPE: number = -32;
 export const EDESTADDRREQ: number = -89;
 /** A datagram is longer than a packet may be. */
 export const EMSGSIZE: number = -90;
+/** The stack does not speak this family of addresses. */
+export const EAFNOSUPPORT: number = -97;
 /** The local address and port, or the whole 4-tuple, are taken. */
 export const EADDRINUSE: number = -98;
 /** The local address is not ours, or no ephemeral port is free. */
