@@ -7,6 +7,7 @@ import { checkDocstrings, examplesOf } from "./docstrings.ts";
 import { checkImports } from "./imports.ts";
 import { checkLinks, markdownFiles } from "./links.ts";
 import { type Finding, loadProject, type Project } from "./project.ts";
+import { REFERENCE } from "./reference.ts";
 import { checkFileSizes, checkFunctionSizes, LONG_FILE_LINES } from "./size.ts";
 import { checkTime } from "./time.ts";
 import { checkYieldStar } from "./yield-star.ts";
@@ -31,7 +32,8 @@ const DOCS: Readonly<Record<string, Check>> = {
   docstrings: (project) => checkDocstrings(project),
   links: (project) => checkLinks(project.root),
   examples: (project) => {
-    const markdown = markdownFiles(project.root);
+    // The reference is made of examples that are compiled where they come from.
+    const markdown = markdownFiles(project.root).filter((file) => !file.startsWith(REFERENCE));
     const blocks = markdown.flatMap((file) => markdownBlocks(project.root, file));
     return checkCodeBlocks(project, [...blocks, ...examplesOf(project)]);
   },

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { type Finding, listFiles } from "./project.ts";
+import { Anchors } from "./reference/markdown.ts";
 
 /** The Markdown files that users and developers read. */
 export function markdownFiles(root: string): string[] {
@@ -19,6 +20,7 @@ export function checkLinks(root: string): Finding[] {
     findings.push({ file: "README.md", line: 0, message: "is missing" });
   }
   const scripts = scriptNames(root);
+  const anchors = new Map<string, ReadonlySet<string>>();
   for (const file of markdownFiles(root)) {
     let isFenced = false;
     readFileSync(path.join(root, file), "utf8")
@@ -33,7 +35,7 @@ export function checkLinks(root: string): Finding[] {
         }
         if (isFenced) return;
         for (const match of text.replace(/`[^`]*`/g, "").matchAll(/\]\(([^)\s]+)[^)]*\)/g)) {
-          const problem = linkProblem(root, file, match[1] ?? "");
+          const problem = linkProblem(root, file, match[1] ?? "", anchors);
           if (problem !== null) add(problem);
         }
       });
@@ -47,7 +49,12 @@ function scriptNames(root: string): Set<string> {
   return new Set(Object.keys(scripts ?? {}));
 }
 
-function linkProblem(root: string, file: string, target: string): string | null {
+function linkProblem(
+  root: string,
+  file: string,
+  target: string,
+  anchors: Map<string, ReadonlySet<string>>,
+): string | null {
   if (/^[a-z]+:/i.test(target)) return null;
   const [relative = "", anchor] = target.split("#");
   const at = relative === "" ? file : path.posix.join(path.posix.dirname(file), relative);
@@ -55,20 +62,16 @@ function linkProblem(root: string, file: string, target: string): string | null 
   const full = path.join(root, decodeURIComponent(at));
   if (!existsSync(full)) return `link ${target}: no such file`;
   if (anchor === undefined || !at.endsWith(".md")) return null;
-  return headings(full).has(anchor) ? null : `link ${target}: no such heading`;
+  const known = anchors.get(full) ?? headings(full);
+  anchors.set(full, known);
+  return known.has(anchor) ? null : `link ${target}: no such heading`;
 }
 
-/** Anchors as GitHub makes them. */
+/** The anchors of a file. */
 function headings(file: string): Set<string> {
-  const anchors = new Set<string>();
-  for (const match of readFileSync(file, "utf8").matchAll(/^#+\s+(.*?)\s*#*$/gm)) {
-    const slug = (match[1] ?? "")
-      .toLowerCase()
-      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
-      .replace(/\s/g, "-");
-    let anchor = slug;
-    for (let n = 1; anchors.has(anchor); n++) anchor = `${slug}-${n}`;
-    anchors.add(anchor);
-  }
-  return anchors;
+  const anchors = new Anchors();
+  const text = readFileSync(file, "utf8").replace(/^```[\s\S]*?^```$/gm, "");
+  return new Set(
+    [...text.matchAll(/^#+\s+(.*?)\s*#*$/gm)].map((match) => anchors.add(match[1] ?? "")),
+  );
 }

@@ -115,7 +115,7 @@ export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
 
 /** Lists files below a folder with one of the extensions, sorted; skips what is built. */
 export function listFiles(root: string, folder: string, extensions: readonly string[]): string[] {
-  const skipped = new Set(["node_modules", "build", "build-asan", "dist", "reference", ".git"]);
+  const skipped = new Set(["node_modules", "build", "build-asan", "dist", ".git"]);
   const found: string[] = [];
   const visit = (at: string): void => {
     for (const entry of readdirSync(path.join(root, at), { withFileTypes: true })) {
