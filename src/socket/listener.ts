@@ -173,6 +173,11 @@ export class Listener<C extends Accepted> implements ListenerSink {
     this.#ownership.moveTo(call, owner);
   }
 
+  /** No coroutine owns it any more: whoever holds it sees to its end. */
+  disown(): void {
+    this.#ownership.release();
+  }
+
   /** As `TcpListener.statistics`. */
   statistics(): ListenerStatistics {
     return {

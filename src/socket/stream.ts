@@ -149,6 +149,11 @@ export class Stream implements FlowSink {
     if (owner !== null) this.#ownership.moveTo(this.#calls.moveTo, owner.bundleForOwn());
   }
 
+  /** No coroutine owns it any more: whoever holds it sees to its end. */
+  disown(): void {
+    this.#ownership.release();
+  }
+
   /** From the flow: marks, resumes nobody. */
   flowEvents(events: number): void {
     if ((events & (EVENT_READABLE | EVENT_STATE)) !== 0) this.readers.wakeAll();
