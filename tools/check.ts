@@ -7,7 +7,7 @@ import { checkDocstrings, examplesOf } from "./docstrings.ts";
 import { checkImports } from "./imports.ts";
 import { checkLinks, markdownFiles } from "./links.ts";
 import { type Finding, loadProject, type Project } from "./project.ts";
-import { REFERENCE } from "./reference.ts";
+import { checkReference, REFERENCE, referencePages } from "./reference.ts";
 import { checkFileSizes, checkFunctionSizes, LONG_FILE_LINES } from "./size.ts";
 import { checkTime } from "./time.ts";
 import { checkYieldStar } from "./yield-star.ts";
@@ -30,6 +30,7 @@ const RULES: Readonly<Record<string, Check>> = {
 
 const DOCS: Readonly<Record<string, Check>> = {
   docstrings: (project) => checkDocstrings(project),
+  reference: (project) => checkReference(project.root, referencePages(project)),
   links: (project) => checkLinks(project.root),
   examples: (project) => {
     // The reference is made of examples that are compiled where they come from.

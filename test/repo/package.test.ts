@@ -16,6 +16,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ROOT } from "../../tools/project.ts";
+import { MODULES as EXPORTED } from "../../tools/public-api.ts";
 
 const MODULES = path.join(ROOT, "node_modules");
 const TSC = path.join(MODULES, "typescript", "bin", "tsc");
@@ -63,11 +64,12 @@ describe("the built package", () => {
     writeFileSync(path.join(project, name), lines.join("\n"));
   }
 
-  it("builds JavaScript and declarations for both entries", () => {
+  it("builds JavaScript and declarations for every module that it exports", () => {
     expect(build).toEqual({ exitCode: 0, output: "" });
-    for (const entry of ["index", "testing"]) {
-      expect(existsSync(path.join(installed, "dist", "src", `${entry}.js`))).toBe(true);
-      expect(existsSync(path.join(installed, "dist", "src", `${entry}.d.ts`))).toBe(true);
+    for (const { entry } of EXPORTED) {
+      const built = path.join(installed, "dist", entry.replace(/\.ts$/, ""));
+      expect(existsSync(`${built}.js`)).toBe(true);
+      expect(existsSync(`${built}.d.ts`)).toBe(true);
     }
   });
 
@@ -76,6 +78,9 @@ describe("the built package", () => {
       'import { now, run, sleep } from "caraway";',
       'import { simulate } from "caraway/testing";',
       "await run(function* () { yield* sleep(now() + 1); });",
+      `for (const name of ${JSON.stringify(EXPORTED.map((each) => each.name))}) {`,
+      "  await import(name);",
+      "}",
       "console.log(typeof simulate);",
     ]);
     expect(node(project, ["consumer.mjs"])).toEqual({ exitCode: 0, output: "function" });

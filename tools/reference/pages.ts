@@ -49,7 +49,8 @@ const THEMES: readonly Theme[] = [
     title: "Contexts and drivers",
     module: MAIN.name,
     intro: [
-      "A context is one network stack over one driver. The context in scope is what `tcp` and its like use when none is given.",
+      "A context is what carries the bytes of sockets: a TCP/IP stack of our own over a driver, or the kernel. `tcp` and its like " +
+        "use the one in scope when none is given.",
     ],
     files: ["**"],
   },
