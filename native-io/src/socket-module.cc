@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The calls on sockets in plain Node-API: numbers and bytes in, a number out, no object. The door
-// has checked types; what is missing here reads as 0 or as no bytes.
+// has checked types; what is missing here reads as -1, which names no poller, no socket and no
+// descriptor, or as no bytes.
 
 #include "socket-module.h"
 
@@ -33,7 +34,7 @@ class Call {
     return place == nullptr ? nullptr : place->pollable->AsSockets();
   }
   int32_t Int(size_t index) const {
-    int32_t value = 0;
+    int32_t value = -1;
     napi_get_value_int32(env_, values_[index], &value);
     return value;
   }

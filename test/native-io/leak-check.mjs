@@ -34,9 +34,31 @@ const tap = {
   kernelNetmask: null,
 };
 
+const limits = { maxSockets: 2048, rxBytes: 131072, txBytes: 4096, submissions: 64, events: 64 };
+
+/** Opens a poller with sockets of each kind, bytes and a descriptor under way. */
+function openSockets() {
+  const opened = addon.openSockets(limits);
+  const { handle } = opened;
+  const pair = new Int32Array(2);
+  addon.socketPair(handle, pair);
+  addon.socketSendFd(handle, pair[0], 0);
+  addon.socketOpen(handle, 2, 2, "");
+  addon.socketOpen(handle, 2, 1, "/proc/self/ns/net");
+  addon.socketOpen(handle, 2, 1, "nowhere");
+  const fd = addon.socketDetach(handle, pair[1]);
+  addon.socketClose(handle, addon.socketAdopt(handle, fd, 1, false), false);
+  addon.socketPair(handle, pair);
+  new Int32Array(opened.buffer, opened.roomOffset, limits.maxSockets).fill(100);
+  new Int32Array(opened.buffer, opened.submissionsOffset, 4).set([pair[0], 1, 0, 100]);
+  new Int32Array(opened.buffer, opened.controlOffset, 1)[0] = 1;
+  return opened;
+}
+
 /** Opens one of each, polls and arms. Returns their handles. */
 function use() {
-  const handles = [addon.openAfPacket(packet), addon.openTap(tap)].map((each) => each.handle);
+  const opened = [addon.openAfPacket(packet), addon.openTap(tap), openSockets()];
+  const handles = opened.map((each) => each.handle);
   for (const handle of handles) {
     if (!(handle > 0)) throw new Error("did not open");
     while (addon.poll(handle) > 0);
