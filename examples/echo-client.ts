@@ -10,13 +10,18 @@ const settings = commandLine(
     name: "echo-client",
     text: "Sends messages to an echo server and measures the time until they are back.",
     examples: [
+      "npx tsx examples/echo-client.ts --host localhost --port 7777",
+      "npx tsx examples/echo-client.ts --driver tap --host 10.77.0.1   # a server on this host",
       "npx tsx examples/echo-client.ts --driver sim --count 5",
-      "npx tsx examples/echo-client.ts --host 10.77.0.1 --port 7777   # a server on this host",
     ],
   },
   {
     ...NETWORK_OPTIONS,
-    host: { help: "The server's address.", default: "10.77.0.1", value: "<ip>" },
+    host: {
+      help: "The server's address, or its name; default 127.0.0.1, on a device 10.77.0.1.",
+      default: "",
+      value: "<host>",
+    },
     port: { help: "The server's port.", default: 7777, range: [1, 65_535] },
     message: { help: "What to send.", default: "hello" },
     count: { help: "How often.", default: 3, range: [1, 1_000_000] },
@@ -24,7 +29,9 @@ const settings = commandLine(
   },
 );
 
-const { host, port, count } = settings;
+const { driver, port, count } = settings;
+const usualHost = driver === "kernel" ? "127.0.0.1" : "10.77.0.1";
+const host = settings.host === "" ? usualHost : settings.host;
 const timeoutMs = settings["timeout-ms"];
 
 function* client(): Operation<void> {

@@ -3,15 +3,16 @@
 
 import { now, type Operation, type TcpConnection, tcp } from "../src/index.ts";
 import { commandLine } from "./support/command-line.ts";
-import { hostOf, launch, NETWORK_OPTIONS } from "./support/launch.ts";
+import { endpointText, hostOf, launch, NETWORK_OPTIONS } from "./support/launch.ts";
 
 const settings = commandLine(
   {
     name: "echo-server",
     text: "Sends back what it receives. With --driver sim a simulated client talks to it.",
     examples: [
-      "npx tsx examples/echo-server.ts                # then: nc 10.77.0.2 7777",
-      "npx tsx examples/echo-server.ts --driver sim   # needs no privileges",
+      "npx tsx examples/echo-server.ts                # then: nc 127.0.0.1 7777",
+      "npx tsx examples/echo-server.ts --driver tap   # as root; then: nc 10.77.0.2 7777",
+      "npx tsx examples/echo-server.ts --driver sim",
     ],
   },
   {
@@ -30,7 +31,7 @@ const { port } = settings;
 
 function* server(): Operation<void> {
   const listener = yield* tcp.listen({ port });
-  console.log(`listening on ${listener.local.host}:${listener.local.port}`);
+  console.log(`listening on ${endpointText(listener.local)}`);
   try {
     // On Ctrl-C it accepts no more, and connections get a second to finish.
     yield* listener.serve(echo, { maxConnections: settings["max-connections"], graceMs: 1_000 });
@@ -49,7 +50,7 @@ function* echo(conn: TcpConnection): Operation<void> {
 
 /** What talks to the server on a simulated network. */
 function* client(): Operation<void> {
-  const conn = yield* tcp.connect({ host: hostOf(settings.address), port }, now() + 1_000);
+  const conn = yield* tcp.connect({ host: hostOf(settings), port }, now() + 1_000);
   for (const text of ["hello", "and good-bye"]) {
     const bytes = new TextEncoder().encode(text);
     yield* conn.send(bytes, now() + 1_000);

@@ -11,7 +11,7 @@ import {
   RequestReader,
   writeAnswer,
 } from "./support/http.ts";
-import { hostOf, launch, NETWORK_OPTIONS } from "./support/launch.ts";
+import { endpointText, hostOf, launch, NETWORK_OPTIONS } from "./support/launch.ts";
 
 const settings = commandLine(
   {
@@ -21,13 +21,14 @@ const settings = commandLine(
       "With --driver sim a simulated client talks to it.",
     ].join("\n"),
     examples: [
-      "npx tsx examples/http-server.ts                # then: curl http://10.77.0.2/",
-      "npx tsx examples/http-server.ts --driver sim   # needs no privileges",
+      "npx tsx examples/http-server.ts                # then: curl http://127.0.0.1:8080/",
+      "npx tsx examples/http-server.ts --driver tap   # as root; then: curl http://10.77.0.2:8080/",
+      "npx tsx examples/http-server.ts --driver sim",
     ],
   },
   {
     ...NETWORK_OPTIONS,
-    port: { help: "Where to listen.", default: 80, range: [1, 65_535] },
+    port: { help: "Where to listen.", default: 8_080, range: [1, 65_535] },
     "max-connections": { help: "Served at once; more wait.", default: 1_000, range: [1, 1e6] },
     "max-head-bytes": { help: "Longest request head.", default: 8_192, range: [64, 1e6] },
     "head-ms": { help: "Time for a client to send a request head.", default: 10_000 },
@@ -47,7 +48,7 @@ const limits = {
 
 function* server(): Operation<void> {
   const listener = yield* tcp.listen({ port: settings.port });
-  console.log(`listening on http://${listener.local.host}:${listener.local.port}/`);
+  console.log(`listening on http://${endpointText(listener.local)}/`);
   try {
     const maxConnections = settings["max-connections"];
     yield* listener.serve(serveConnection, { maxConnections, graceMs: 1_000 });
@@ -95,7 +96,7 @@ function answerTo({ method, path, query, hasBody }: HttpRequest): HttpAnswer {
 
 /** What talks to the server on a simulated network. */
 function* client(): Operation<void> {
-  const host = hostOf(settings.address);
+  const host = hostOf(settings);
   for (const request of [
     "GET / HTTP/1.1\r\nHost: caraway\r\nConnection: close\r\n\r\n",
     "HEAD /hello HTTP/1.1\r\nHost: caraway\r\n\r\nGET /none HTTP/1.0\r\n\r\n",

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Runs a program of the examples on a NIC, on a TAP device, or on a simulated network. The program
-// is the same in all three: it uses the context in scope and does not know what is below.
+// Runs a program of the examples on the kernel's sockets, on a NIC or a TAP device with our own
+// TCP/IP stack, or on a simulated network. The program is the same in all four: it uses the
+// network in scope and does not know what is below.
 
 import {
   choose,
   createContext,
+  createKernelContext,
   type Driver,
+  type Endpoint,
   isNetError,
   main,
   type Operation,
@@ -16,20 +19,26 @@ import {
 import { simulate } from "../../src/testing.ts";
 import { type Settings, usageError } from "./command-line.ts";
 
+const DEFAULT_ADDRESS = "10.77.0.2/24";
+
 /** The options that say what a program runs on. */
 export const NETWORK_OPTIONS = {
   driver: {
-    help: "A NIC, a TAP device that is made for the run, or a simulated network.",
-    default: "tap",
-    choices: ["af_packet", "tap", "sim"],
+    help: "Kernel sockets; our stack on a NIC or a TAP device; a simulation.",
+    default: "kernel",
+    choices: ["kernel", "af_packet", "tap", "sim"],
   },
   interface: {
     help: "af_packet: the NIC. tap: a name for the device.",
     default: "",
     value: "<name>",
   },
-  netns: { help: "Network namespace of the device.", default: "", value: "<name|path>" },
-  address: { help: "Our address.", default: "10.77.0.2/24", value: "<ip/bits>" },
+  netns: { help: "Network namespace to be in.", default: "", value: "<name|path>" },
+  address: {
+    help: `Our address; default ${DEFAULT_ADDRESS}, over the kernel every one.`,
+    default: "",
+    value: "<ip/bits>",
+  },
   gateway: { help: "The router to other networks.", default: "", value: "<ip>" },
   "kernel-address": {
     help: "tap: the kernel's end.",
@@ -60,21 +69,48 @@ export interface Program {
  * an error goes to stderr and makes the exit code 1.
  */
 export function launch(settings: NetworkSettings, program: Program): Promise<void> {
-  const run = settings.driver === "sim" ? onSimulation : onDevice;
+  const { driver } = settings;
+  const run = driver === "sim" ? onSimulation : driver === "kernel" ? onKernel : onDevice;
   return run(settings, program).catch((error: unknown) => tell(program.name, error));
 }
 
-/** The address without the prefix length. */
-export function hostOf(address: string): string {
-  return address.split("/")[0] as string;
+/** Our address with its prefix length, where the stack is ours. */
+function addressOf(settings: NetworkSettings): string {
+  return settings.address === "" ? DEFAULT_ADDRESS : settings.address;
+}
+
+/** The same without the prefix length. */
+export function hostOf(settings: NetworkSettings): string {
+  return addressOf(settings).split("/")[0] as string;
+}
+
+/** `10.0.0.1:80`, `[::]:80`. */
+export function endpointText({ host, port }: Endpoint): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function onDevice(settings: NetworkSettings, program: Program): Promise<void> {
+  return runMain(program, function* () {
+    const context = openContext(settings, program.name);
+    yield* useNetwork(context);
+    console.log(`${program.name}: ${context.address} on ${context.driver.name}`);
+  });
+}
+
+function onKernel(settings: NetworkSettings, program: Program): Promise<void> {
+  return runMain(program, function* () {
+    const { address, netns } = settings;
+    // Without these there is nothing to set up: kernel sockets are what `tcp` uses by itself.
+    if (address === "" && netns === "") return;
+    const host = address === "" ? {} : { address: hostOf(settings) };
+    yield* useNetwork(createKernelContext({ netns, ...host }));
+  });
+}
+
+function runMain(program: Program, setUp: () => Operation<void>): Promise<void> {
   return main(function* () {
     try {
-      const context = openContext(settings, program.name);
-      yield* useNetwork(context);
-      console.log(`${program.name}: ${context.address} on ${context.driver.name}`);
+      yield* setUp();
       yield* program.run();
     } catch (error) {
       if (isNetError(error, "ECANCELED")) throw error; // Ctrl-C: `main` knows the exit code
@@ -95,10 +131,14 @@ function tell(name: string, error: unknown): void {
 
 /** Opens the device the user chose, with a stack on it, which the calling coroutine owns. */
 function openContext(settings: NetworkSettings, name: string): StackContext {
-  const { address, gateway } = settings;
+  const { gateway } = settings;
   const driver = openDevice(settings, name);
   try {
-    return createContext({ driver, address, ...(gateway === "" ? {} : { gateway }) });
+    return createContext({
+      driver,
+      address: addressOf(settings),
+      ...(gateway === "" ? {} : { gateway }),
+    });
   } catch (error) {
     driver.close();
     throw error;
@@ -118,8 +158,9 @@ function openDevice(settings: NetworkSettings, name: string): Driver {
 
 /** The program on one simulated host, its peer on another; the end of either ends both. */
 async function onSimulation(settings: NetworkSettings, program: Program): Promise<void> {
-  const { address, seed } = settings;
+  const { seed } = settings;
   const { name, peer } = program;
+  const address = addressOf(settings);
   const { virtualMs } = await simulate(seed, function* (net) {
     const link = { delayMs: 5 };
     const ours = net.host(name, { address, link });

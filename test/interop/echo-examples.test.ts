@@ -47,8 +47,20 @@ describeWithNic("the echo examples", () => {
     expect(client.errors + server.errors).toBe("");
   });
 
+  it("talk to each other through the kernel's sockets, by name", async () => {
+    const server = start("echo-server", "--port", "7070");
+    await server.printed(/listening on (\[::\]|0\.0\.0\.0):7070/);
+    const client = start("echo-client", "--host", "localhost", "--port", "7070");
+    expect(await client.exitCode()).toBe(0);
+    expect(client.output).toMatch(/^3: "hello" came back/m);
+    server.signal("SIGINT");
+    expect(await server.exitCode()).toBe(130);
+    expect(server.output).toContain("connections served: 1");
+    expect(client.errors + server.errors).toBe("");
+  });
+
   it("serve the kernel's clients on a TAP device", async () => {
-    const server = start("echo-server");
+    const server = start("echo-server", "--driver", "tap");
     await server.printed(/listening on 10\.77\.0\.2:7777/);
     const kernel = await KernelPeer.start(netns);
     try {
@@ -69,14 +81,22 @@ describeWithNic("the echo examples", () => {
       await run(function* () {
         // Not the address of the device: it is made later.
         yield* kernel.call("listen", "0.0.0.0", 7777, true);
-        const client = start("echo-client", "--count", "2", "--message", "to the kernel");
+        const client = start(
+          "echo-client",
+          "--driver",
+          "tap",
+          "--count",
+          "2",
+          "--message",
+          "to the kernel",
+        );
         expect(yield* abortable(() => client.exitCode())).toBe(0);
         expect(client.output).toMatch(/^2: "to the kernel" came back/m);
       });
     } finally {
       kernel.close();
     }
-    const refused = start("echo-client", "--port", "9");
+    const refused = start("echo-client", "--driver", "tap", "--port", "9");
     expect(await refused.exitCode()).toBe(1);
     expect(refused.errors).toMatch(/^echo-client: ECONNREFUSED: .*10\.77\.0\.1:9\n$/);
   });

@@ -54,7 +54,16 @@ describeWithNic("tools of every day", () => {
     async function serveHttp(...options: readonly string[]): Promise<Program> {
       const program = Program.example(
         "http-server",
-        ...["--driver", driver, "--interface", DEVICE, "--netns", machine.netns.path],
+        ...[
+          "--driver",
+          driver,
+          "--interface",
+          DEVICE,
+          "--netns",
+          machine.netns.path,
+          "--port",
+          "80",
+        ],
         ...["--address", `${OURS}/${BITS}`, "--kernel-address", `${KERNEL}/${BITS}`],
         ...options,
       );
