@@ -85,7 +85,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
   }
 
   get hasReceived(): boolean {
-    return this.#received.length > 0;
+    return this.#received.length > 0 || this.#softError !== 0;
   }
 
   get bufferedBytes(): number {
