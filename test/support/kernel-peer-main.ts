@@ -1,8 +1,9 @@
-// The kernel's TCP at the end of a wire: a process in the network namespace that does with Node's
-// net what a test tells it to, and says what came of it. See kernel-peer.ts.
+// The kernel's TCP and UDP at the end of a wire: a process in the network namespace that does with
+// Node's net and dgram what a test tells it to, and says what came of it. See kernel-peer.ts.
 
 import net from "node:net";
 import { patternAt, patternMismatch } from "./byte-pattern.ts";
+import { udpCalls } from "./kernel-udp.ts";
 
 const CHUNK_BYTES = 65_536;
 
@@ -73,6 +74,8 @@ function connectOne(host: string, port: number): Promise<Peer> {
 
 /** What a test may ask for. Arguments and results go through JSON. */
 const calls = {
+  ...udpCalls,
+
   /** Connects; rejects with the code. Returns a socket. */
   async connect(host: string, port: number): Promise<number> {
     return keep(await connectOne(host, port));

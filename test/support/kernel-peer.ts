@@ -1,5 +1,6 @@
-// The kernel's TCP as a test uses it: a child process in a network namespace that is told what to
-// do over a channel. It ends when the channel closes: with the test process, however that ends.
+// The kernel's TCP and UDP as a test uses them: a child process in a network namespace that is told
+// what to do over a channel. It ends when the channel closes: with the test process, however that
+// ends.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import path from "node:path";
@@ -15,7 +16,7 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** A process that speaks the kernel's TCP in a namespace. */
+/** A process that speaks the kernel's TCP and UDP in a namespace. */
 export class KernelPeer {
   readonly #child: ChildProcess;
   readonly #pending: Map<number, Pending> = new Map();

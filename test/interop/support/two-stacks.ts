@@ -1,0 +1,61 @@
+// Two stacks of ours on real devices, for the suites of socket behaviour: one at each end of a veth
+// pair, and two on TAP devices with the kernel as the router between them.
+
+import {
+  type Context,
+  type ContextOptions,
+  createContext,
+  go,
+  type Operation,
+  openDriver,
+  run,
+} from "../../../src/index.ts";
+import type { SocketNetwork } from "../../socket/behaviour.ts";
+import { NetNs } from "../../support/netns.ts";
+
+type Ends = { readonly server: Context; readonly client: Context };
+
+/** Opens two stacks, runs the operation in a coroutine of its own, closes everything. */
+function network(open: () => readonly [ContextOptions, ContextOptions]): SocketNetwork {
+  return {
+    async run(op: (net: Ends) => Operation<void>) {
+      await run(function* () {
+        const [atServer, atClient] = open();
+        const ends = { server: createContext(atServer), client: createContext(atClient) };
+        yield* (yield* go(() => op(ends))).join();
+      });
+    },
+  };
+}
+
+/** A namespace with room for both kinds of network. */
+export async function twoStackNamespace(): Promise<NetNs> {
+  const netns = await NetNs.create();
+  netns.addVeth("veth-a", "veth-b");
+  netns.run("sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward");
+  return netns;
+}
+
+/** Two stacks at the ends of a veth pair. */
+export function overPacket(netns: () => NetNs): SocketNetwork {
+  const open = (device: string, address: string): ContextOptions => ({
+    driver: openDriver({ driver: "af_packet", interface: device, netns: netns().path }),
+    address,
+  });
+  return network(() => [open("veth-a", "10.78.0.1/24"), open("veth-b", "10.78.0.2/24")]);
+}
+
+/** Two stacks on TAP devices, the kernel routes. */
+export function overTap(netns: () => NetNs): SocketNetwork {
+  const open = (device: string, subnet: string): ContextOptions => ({
+    driver: openDriver({
+      driver: "tap",
+      interface: device,
+      netns: netns().path,
+      kernelAddress: `${subnet}.1/24`,
+    }),
+    address: `${subnet}.2/24`,
+    gateway: `${subnet}.1`,
+  });
+  return network(() => [open("tap-a", "10.79.1"), open("tap-b", "10.79.2")]);
+}
