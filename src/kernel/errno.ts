@@ -12,5 +12,6 @@ export const ENETDOWN = -100;
 export const ECONNABORTED = -103;
 export const ECONNRESET = -104;
 export const EISCONN = -106;
+export const ENOTCONN = -107;
 export const ECONNREFUSED = -111;
 export const EINPROGRESS = -115;

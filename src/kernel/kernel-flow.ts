@@ -18,7 +18,7 @@ import {
   type StreamFlow,
   type TcpInfo,
 } from "../transport/stream.ts";
-import { EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, EPIPE } from "./errno.ts";
+import { EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE } from "./errno.ts";
 import { flowInfo } from "./flow-info.ts";
 import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
 import {
@@ -444,8 +444,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   #fail(errno: number): void {
     if (this.failure !== 0) return;
-    // Writing to what the peer has reset is EPIPE to the kernel.
-    this.failure = errno === EPIPE ? ECONNRESET : errno;
+    // To the kernel, writing to what the peer has reset is EPIPE, and ending it ENOTCONN.
+    this.failure = errno === EPIPE || errno === ENOTCONN ? ECONNRESET : errno;
     this.openFailure = this.failure;
     this.#backlog.release();
     this.#backlogLength = 0;

@@ -4,11 +4,8 @@
 // after, and whoever knew of the connection must have seen a FIN or a RST.
 
 import { describe, expect, it } from "vitest";
-import { Timer, Wait, type WaitOwner } from "../../scheduler/internal.ts";
 import {
-  currentLoop,
   go,
-  type Handle,
   now,
   type Operation,
   sleep,
@@ -16,12 +13,11 @@ import {
   tcp,
   withDeadline,
 } from "../../src/index.ts";
+import { CancelWatch, MOST_WAITS } from "../support/cancel-watch.ts";
 import { echo, pattern, readAll, soon } from "./support/helpers.ts";
 import { connectTo, expectGone, flagsBy, type Scene, scene } from "./support/sim.ts";
 
 const PORT = 80;
-/** Rounds more than the longest scenario has waits: the sweep must end by itself. */
-const MOST_WAITS = 500;
 /** Long enough for what is under way, much shorter than any timeout of TCP but the RTO. */
 const SETTLE_MS = 2_000;
 
@@ -49,50 +45,9 @@ function* serverLife(it: Scene): Operation<void> {
   });
 }
 
-/** Fires in the next round, at the same time: cancels. */
-class Canceller extends Timer {
-  handle: Handle<unknown> | null = null;
-
-  override fire(): void {
-    this.handle?.cancel();
-  }
-}
-
-/** Counts the waits of one coroutine, and cancels it at the k-th. */
-class Watch {
-  seen = 0;
-  readonly #at: number;
-  readonly #timer: Canceller = new Canceller();
-  readonly #park: (owner: WaitOwner) => void;
-
-  constructor(at: number) {
-    this.#at = at;
-    this.#park = Wait.prototype.park;
-    const watch = this;
-    const { park } = Wait.prototype;
-    Wait.prototype.park = function (this: Wait<unknown>, owner: WaitOwner): void {
-      park.call(this, owner);
-      watch.parked(owner);
-    };
-  }
-
-  set handle(handle: Handle<unknown>) {
-    this.#timer.handle = handle;
-  }
-
-  parked(owner: WaitOwner): void {
-    if (this.#timer.handle?.coroutine !== owner) return;
-    if (++this.seen === this.#at) currentLoop().timers.arm(this.#timer, currentLoop().nowMs);
-  }
-
-  end(): void {
-    Wait.prototype.park = this.#park;
-  }
-}
-
 /** Runs client and server, cancels the `side` at its k-th wait. @returns the waits it had */
 async function cancelAt(side: "client" | "server", k: number): Promise<number> {
-  const watch = new Watch(k);
+  const watch = new CancelWatch(k);
   try {
     const { trace } = await scene(function* (it) {
       const serving = yield* go(() => serverLife(it));
