@@ -51,18 +51,19 @@ const SHORTEST_SLEEP_MS = 1;
  */
 export class Loop {
   readonly clock: Clock;
+  /** @internal */
   readonly timers: TimerWheel;
   /** Time of the current round, ms. */
   nowMs: number;
-  /** Steps the plain Effection tasks below the coroutines. */
+  /** @internal Steps the plain Effection tasks below the coroutines. */
   readonly reducer: Reducer;
-  /** Waits of ours in plain Effection tasks. */
+  /** @internal Waits of ours in plain Effection tasks. */
   readonly foreignTasks: Set<ForeignTask>;
-  /** The bundle of the root coroutine, null for the default loop. */
+  /** @internal The bundle of the root coroutine, null for the default loop. */
   root: Bundle | null;
-  /** Told when the root coroutine has ended. */
+  /** @internal Told when the root coroutine has ended. */
   onRootEnded: (() => void) | null;
-  /** Told when it cannot go on: the first time the root coroutine can still be cancelled. */
+  /** @internal Told when it cannot go on; the first time the root can still be cancelled. */
   onFatal: ((error: unknown, isFirst: boolean) => void) | null;
   /** Effects that are not ours and have begun, by origin. */
   private readonly effects: [number, number, number];

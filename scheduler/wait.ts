@@ -38,19 +38,21 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   // Two times that most waits do not have: `null`, because a number would cost each wait a box.
   /** The deadline as given: ms on the loop's clock, negative never, 0 now; null: omitted. */
   readonly givenMs: number | null;
-  /** A time at which to poll again although nothing woke it; null for none. */
+  /** @internal A time at which to poll again although nothing woke it; null for none. */
   dueMs: number | null;
-  /** Set while parked: who is told. */
+  /** @internal Set while parked: who is told. */
   owner: WaitOwner | null;
-  /** The queue it stands in, null if in none. */
+  /** @internal The queue it stands in, null if in none. */
   inQueue: WaitQueue | null;
+  /** @internal */
   nextInQueue: Wait<unknown> | null;
+  /** @internal */
   previousInQueue: Wait<unknown> | null;
-  /** Set once this use of the object has begun. */
+  /** @internal Set once this use of the object has begun. */
   isStarted: boolean;
-  /** It is one of several in a `choose`, so it must take nothing unless it takes all. */
+  /** @internal It is one of several in a `choose`, so it must take nothing unless it takes all. */
   isClause: boolean;
-  /** A result is ours already: whoever wakes this wait has handed it over. */
+  /** @internal A result is ours already: whoever wakes this wait has handed it over. */
   isHanded: boolean;
 
   constructor(syscall: string, deadline?: number) {
