@@ -73,9 +73,7 @@ function connectOne(host: string, port: number): Promise<Peer> {
 }
 
 /** What a test may ask for. Arguments and results go through JSON. */
-const calls = {
-  ...udpCalls,
-
+const tcpCalls = {
   /** Connects; rejects with the code. Returns a socket. */
   async connect(host: string, port: number): Promise<number> {
     return keep(await connectOne(host, port));
@@ -203,7 +201,9 @@ const calls = {
 };
 
 /** For the door: what can be called, and with what. */
-export type KernelCalls = typeof calls;
+export type KernelCalls = typeof tcpCalls & typeof udpCalls;
+
+const calls: KernelCalls = { ...tcpCalls, ...udpCalls };
 
 /** A call as it comes over the channel. */
 export interface KernelRequest {
