@@ -5,13 +5,15 @@ import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { type Figure, missesGoal } from "./figure.ts";
 
-const HELP = `Usage: npm run bench -- [scheduler|wire|tcp|veth ...] [--quick] [--json [FILE]]
+const HELP = `Usage: npm run bench -- [scheduler|wire|tcp|veth|kernel ...] [--quick] [--json [FILE]]
 
   scheduler   switches, go, channels, deadlines, beside Effection, async/await, bare generators
   wire        what a packet costs in src/wire, in nanoseconds
   tcp         the stack in the process: a request, connect and close, bulk bytes, idle connections
   veth        64-byte echo against kernel TCP clients over veth, beside Node's net
-              (needs root or user namespaces, a C compiler, two processors)
+  kernel      servers on the kernel's sockets over loopback and veth: ours beside Node's net and
+              epoll in C: 64-byte echo, connections, bulk data
+              (these two need root or user namespaces, a C compiler, two processors)
 
   --quick     fewer and shorter runs: a smoke test, not a measurement
   --json      prints JSON instead of a table; with FILE writes it there besides the table
@@ -28,6 +30,7 @@ const SUITES: Record<string, () => Promise<Suite>> = {
   wire: async () => (await import("./wire.ts")).runWireSuite,
   tcp: async () => (await import("./tcp.ts")).runTcpSuite,
   veth: async () => (await import("./veth.ts")).runVethSuite,
+  kernel: async () => (await import("./kernel.ts")).runKernelSuite,
 };
 
 interface Report {

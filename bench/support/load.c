@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT
-// The load generator of `npm run bench -- veth`: kernel TCP, epoll, closed loop. Every connection
-// has one request under way: it sends BYTES, waits until as many have come back, sends again. In
-// mode "echo" the connections stay; in mode "connect" each request is a whole life: connect, one
-// request, FIN both ways, close. It spins instead of sleeping, so that what is measured is the
-// server and not how long this process takes to wake up.
+// The load generator of the suites that measure servers: kernel TCP, epoll, closed loop. It spins
+// instead of sleeping, so that what is measured is the server and not how long this process takes
+// to wake up.
 //
-//   load HOST PORT CONNECTIONS WARM_UP_SECONDS SECONDS BYTES echo|connect
+//   load HOST PORT CONNECTIONS WARM_UP_SECONDS SECONDS BYTES echo|connect|send|receive
+//
+//   echo     every connection has one request under way: it sends BYTES, waits until as many have
+//            come back, sends again
+//   connect  the same, and each request is a whole life: connect, one request, FIN both ways, close
+//   send     bulk data to the server, BYTES at a time
+//   receive  bulk data from the server, up to BYTES at a time
 //
 // It ends by itself: SECONDS after the warm-up, or by an alarm if a server hangs. The result is one
-// line of JSON.
+// line of JSON. Bytes are those of what `send` took or `recv` gave, one way.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -31,6 +35,9 @@ enum { kMaxConnections = 4096, kMaxBytes = 65536, kEvents = 256, kGraceSeconds =
 // Latencies by 0.1 us up to 10 ms, then all together.
 enum { kBuckets = 100000 };
 
+enum Mode { kEcho, kConnect, kSend, kReceive, kModes };
+static const char* const kModeNames[kModes] = {"echo", "connect", "send", "receive"};
+
 struct Connection {
   int fd;
   bool is_connected;
@@ -46,10 +53,13 @@ static uint8_t reply[kMaxBytes];
 static struct sockaddr_in server;
 static int epoll_fd;
 static int request_bytes;
-static bool is_connect_mode;
+static enum Mode mode;
 static bool is_measuring;
 static uint64_t done;
+// The same, and those of the warm-up.
+static uint64_t total;
 static uint64_t failed;
+static uint64_t bytes;
 
 static int64_t NowNs(void) {
   struct timespec now;
@@ -94,9 +104,11 @@ static void Send(struct Connection* connection) {
 }
 
 static void Record(struct Connection* connection, int64_t now_ns) {
+  total++;
   if (!is_measuring) return;
   const int64_t bucket = (now_ns - connection->started_ns) / 100;
   histogram[bucket < kBuckets ? bucket : kBuckets]++;
+  bytes += (uint64_t)request_bytes;
   done++;
 }
 
@@ -112,14 +124,27 @@ static void Connected(struct Connection* connection, int64_t now_ns) {
   getsockopt(connection->fd, SOL_SOCKET, SO_ERROR, &error, &length);
   if (error != 0) {
     errno = error;
-    if (!is_connect_mode) Fail("connect");
+    if (mode != kConnect) Fail("connect");
     failed++;
     return Again(connection, now_ns);
   }
   connection->is_connected = true;
-  Watch(connection, EPOLL_CTL_MOD, EPOLLIN);
-  if (!is_connect_mode) connection->started_ns = now_ns;
-  Send(connection);
+  Watch(connection, EPOLL_CTL_MOD, mode == kSend ? EPOLLOUT : EPOLLIN);
+  if (mode == kEcho) connection->started_ns = now_ns;
+  if (mode == kEcho || mode == kConnect) Send(connection);
+}
+
+// Bulk data: one call, then whoever else is ready has a turn.
+static void Pump(struct Connection* connection) {
+  const ssize_t moved = mode == kSend
+                            ? send(connection->fd, request, (size_t)request_bytes, MSG_NOSIGNAL)
+                            : recv(connection->fd, reply, (size_t)request_bytes, 0);
+  if (moved < 0 && errno == EAGAIN) return;
+  if (moved <= 0) Fail(mode == kSend ? "send" : "recv: the server ended a connection");
+  total++;
+  if (!is_measuring) return;
+  bytes += (uint64_t)moved;
+  done++;
 }
 
 static void Receive(struct Connection* connection, int64_t now_ns) {
@@ -127,7 +152,7 @@ static void Receive(struct Connection* connection, int64_t now_ns) {
   if (received < 0 && errno == EAGAIN) return;
   if (received <= 0) {
     const bool is_complete = received == 0 && connection->received == request_bytes;
-    if (!is_connect_mode) Fail("recv: the server ended a connection");
+    if (mode != kConnect) Fail("recv: the server ended a connection");
     if (is_complete) {
       Record(connection, now_ns);
     } else {
@@ -138,7 +163,7 @@ static void Receive(struct Connection* connection, int64_t now_ns) {
   connection->received += (int)received;
   if (connection->sent < request_bytes) Send(connection);
   if (connection->received < request_bytes) return;
-  if (is_connect_mode) {
+  if (mode == kConnect) {
     // The server answers this FIN with its own: `recv` returns 0.
     shutdown(connection->fd, SHUT_WR);
     return;
@@ -161,6 +186,8 @@ static void RunUntil(int64_t end_ns) {
       struct Connection* connection = events[i].data.ptr;
       if (!connection->is_connected) {
         Connected(connection, now_ns);
+      } else if (mode == kSend || mode == kReceive) {
+        Pump(connection);
       } else {
         Receive(connection, now_ns);
       }
@@ -179,9 +206,18 @@ static double Percentile(double share) {
   return kBuckets / 10.0;
 }
 
+static bool ReadMode(const char* name) {
+  for (int i = 0; i < kModes; i++) {
+    if (strcmp(name, kModeNames[i]) != 0) continue;
+    mode = (enum Mode)i;
+    return true;
+  }
+  return false;
+}
+
 int main(int argc, char** argv) {
   if (argc != 8) {
-    fprintf(stderr, "load HOST PORT CONNECTIONS WARM_UP_SECONDS SECONDS BYTES echo|connect\n");
+    fprintf(stderr, "load HOST PORT CONNECTIONS WARM_UP_SECONDS SECONDS BYTES MODE\n");
     return 2;
   }
   server.sin_family = AF_INET;
@@ -190,9 +226,8 @@ int main(int argc, char** argv) {
   const double warm_up_seconds = atof(argv[4]);
   const double seconds = atof(argv[5]);
   request_bytes = atoi(argv[6]);
-  is_connect_mode = strcmp(argv[7], "connect") == 0;
   if (inet_pton(AF_INET, argv[1], &server.sin_addr) != 1 || count < 1 || count > kMaxConnections ||
-      request_bytes < 1 || request_bytes > kMaxBytes || seconds <= 0) {
+      request_bytes < 1 || request_bytes > kMaxBytes || seconds <= 0 || !ReadMode(argv[7])) {
     fprintf(stderr, "load: wrong argument\n");
     return 2;
   }
@@ -206,9 +241,9 @@ int main(int argc, char** argv) {
   const int64_t start_ns = NowNs();
   RunUntil(start_ns + (int64_t)(seconds * 1e9));
   const double took = (double)(NowNs() - start_ns) / 1e9;
-  printf("{\"requests\":%llu,\"seconds\":%.4f,\"perSecond\":%.1f,\"p50Us\":%.1f,\"p99Us\":%.1f,"
-         "\"failed\":%llu}\n",
-         (unsigned long long)done, took, (double)done / took, Percentile(0.5), Percentile(0.99),
-         (unsigned long long)failed);
+  printf("{\"requests\":%llu,\"total\":%llu,\"seconds\":%.4f,\"perSecond\":%.1f,",
+         (unsigned long long)done, (unsigned long long)total, took, (double)done / took);
+  printf("\"bytesPerSecond\":%.1f,\"p50Us\":%.1f,\"p99Us\":%.1f,\"failed\":%llu}\n",
+         (double)bytes / took, Percentile(0.5), Percentile(0.99), (unsigned long long)failed);
   return 0;
 }

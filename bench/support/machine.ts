@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the suite `veth` needs of the machine: programs, processors, a namespace of its own.
+// What comparisons of servers need of the machine: programs, processors, a namespace of their own.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -33,7 +33,7 @@ export function allowedProcessors(): number[] {
  *
  * @throws Error that says what is missing and what to do about it
  */
-export function enterCommand(): string[] {
+export function enterCommand(suite: string): string[] {
   // With a user namespace it works for ordinary users, and root of this machine gives up its power.
   const candidates = [["unshare", "-Urn"]];
   if (process.getuid?.() === 0) candidates.push(["unshare", "-n"]);
@@ -46,29 +46,29 @@ export function enterCommand(): string[] {
     reason = tried.stderr.trim();
   }
   throw new Error(
-    "the suite veth needs a network namespace of its own, and got none " +
+    `the suite ${suite} needs a network namespace of its own, and got none ` +
       `(${reason}). Run it as root, or allow user namespaces: ` +
       "sysctl -w kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000, " +
       "on Ubuntu also kernel.apparmor_restrict_unprivileged_userns=0",
   );
 }
 
-/** Compiles the load generator. @returns the path of the program */
-export function compileLoad(folder: string): string {
-  const program = path.join(folder, "load");
-  const args = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-o", program, loadSource()];
+/** Compiles a C program of this folder. @returns the path of the executable */
+export function compileProgram(folder: string, name: string): string {
+  const program = path.join(folder, name);
+  const args = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-o", program, sourceOf(`${name}.c`)];
   const compiled = spawnSync(COMPILER, args, { encoding: "utf8" });
   if (compiled.status !== 0) {
-    throw new Error(`the load generator does not compile:\n${compiled.stderr}`);
+    throw new Error(`bench/support/${name}.c does not compile:\n${compiled.stderr}`);
   }
   return program;
 }
 
-/** load.c lies beside the source of this file; compiled files lie in bench/dist/bench/support. */
-function loadSource(): string {
+/** C lies beside the source of this file; compiled files lie in bench/dist/bench/support. */
+function sourceOf(file: string): string {
   const here = path.dirname(fileURLToPath(import.meta.url));
-  const beside = path.join(here, "load.c");
-  return existsSync(beside) ? beside : path.join(here, "../../../support/load.c");
+  const beside = path.join(here, file);
+  return existsSync(beside) ? beside : path.join(here, "../../../support", file);
 }
 
 /** Busy and total time of processors since the machine started, in clock ticks. */
