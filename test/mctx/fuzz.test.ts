@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Mutated frames into a context with a listener and live connections in many states (hostile input
-// J): never a throw, bounded memory, and a stack that works afterwards. CARAWAY_FUZZ_FRAMES says
+// Mutated frames into a context with a listener, live connections in many states and UDP sockets
+// (hostile input J): never a throw, bounded memory, and a stack that works afterwards. CARAWAY_FUZZ_FRAMES says
 // how many; CARAWAY_SEED from which seed.
 
 import { describe, expect, it } from "vitest";
+import type { UdpFlow } from "../../src/mctx/datagram-flow.ts";
 import type { Flow } from "../../src/mctx/flow.ts";
 import type { ListenerRecord } from "../../src/mctx/listener.ts";
+import type { DatagramFlow } from "../../src/transport/datagram.ts";
 import { Random } from "../tcp/support/random.ts";
 import {
   type Bench,
@@ -26,7 +28,9 @@ const SEED = Number(process.env["CARAWAY_SEED"] ?? 20_261);
 const EPOCH_FRAMES = 25_000;
 const BATCH_FRAMES = 16;
 const PORT = 80;
-const LIMITS = { maxSockets: 64, maxHalfOpen: 16, maxTimeWait: 16, maxListeners: 4 };
+const UDP_PORT = 53;
+const QUEUE = { maxQueuedDatagrams: 32, maxQueuedDatagramBytes: 8_192 };
+const LIMITS = { maxSockets: 64, maxHalfOpen: 16, maxTimeWait: 16, maxListeners: 4, ...QUEUE };
 const TCP = { sendBufferBytes: 32_768, receiveBufferBytes: 32_768, synR2Ms: 30_000 };
 /** R2, twice 60 s of TIME-WAIT, and room. */
 const LONG_MS = 400_000;
@@ -38,11 +42,22 @@ interface Ends {
   readonly far: Flow;
 }
 
+/** Opens a UDP socket. */
+function openUdp({ stack }: Bench, port: number, remote: Bench | null): DatagramFlow {
+  const to = remote === null ? null : { address: remote.address, port: UDP_PORT };
+  const place = { address: null, port, remote: to };
+  const flow = stack.openDatagram(place, { flowEvents: () => {} });
+  if (typeof flow === "number") throw new Error(`openDatagram: ${flow}`);
+  return flow;
+}
+
 /** The victim, an honest peer, and their connections. */
 class Scene {
   readonly victim: Bench;
   readonly peer: Bench;
   readonly listener: ListenerRecord;
+  /** The victim's on all addresses, its connected one, and the peer's. */
+  readonly datagrams: readonly [DatagramFlow, DatagramFlow, DatagramFlow];
   readonly random: Random;
   /** Frames from the peer to the victim, the material of mutations. */
   readonly corpus: Uint8Array[] = [];
@@ -53,6 +68,11 @@ class Scene {
     this.victim = benchStack(1, { seed, limits: LIMITS, tcp: TCP });
     this.peer = benchStack(2, { seed: seed + 1, tcp: TCP });
     this.listener = listenOn(this.victim, PORT);
+    this.datagrams = [
+      openUdp(this.victim, UDP_PORT, null),
+      openUdp(this.victim, UDP_PORT + 1, this.peer),
+      openUdp(this.peer, UDP_PORT, null),
+    ];
   }
 
   /** Exchanges frames for some ms, and keeps those that the victim gets. */
@@ -92,6 +112,7 @@ class Scene {
   connections(): Ends[] {
     this.corpus.length = 0;
     const data = new Uint8Array(9_000).fill(7);
+    this.talkUdp();
     const ends: Ends[] = [];
     for (const name of ["idle", "unread", "sending", "FIN-WAIT-2", "CLOSE-WAIT", "TIME-WAIT"]) {
       const pair = this.connect(name);
@@ -105,6 +126,30 @@ class Scene {
       this.settle(50);
     }
     return ends;
+  }
+
+  /**
+   * A datagram each way over each of the victim's sockets. After hostile frames some get lost: a
+   * forged ARP entry lives until it is confirmed.
+   */
+  talkUdp(): void {
+    const [any, connected, far] = this.datagrams;
+    const into = new Uint8Array(65_535);
+    const about = { lengthBytes: 0, from: { host: "", port: 0 } };
+    const { address } = this.victim;
+    const endMs = this.nowMs + LONG_MS;
+    for (let ms = 5; this.nowMs < endMs; ms *= 2) {
+      for (const flow of this.datagrams) while (flow.hasReceived) flow.receive(into, about);
+      far.send({ address, port: UDP_PORT }, into, 0, 300);
+      far.send({ address, port: UDP_PORT + 1 }, into, 0, 300);
+      any.send({ address: this.peer.address, port: UDP_PORT }, into, 0, 30);
+      connected.send(null, into, 0, 30);
+      this.settle(5);
+      const got = [any, connected, far, far].map((flow) => flow.receive(into, about));
+      if (got.join() === "300,300,30,30") return;
+      this.nowMs = talk(this.peer, this.victim, this.nowMs, this.nowMs + ms, ms);
+    }
+    throw new Error(`UDP does not work within ${LONG_MS} ms`);
   }
 
   /** Throws `count` mutated frames at the victim. */
@@ -161,7 +206,8 @@ class Scene {
       }
     }
     this.nowMs = talk(this.peer, this.victim, this.nowMs, this.nowMs + LONG_MS, 1_000);
-    const left = { sockets: 0, timeWait: 0, listeners: 1, bufferedBytes: 0, timers: 0 };
+    this.talkUdp();
+    const left = { sockets: 2, timeWait: 0, listeners: 1, bufferedBytes: 0, timers: 0 };
     expect(this.victim.stack.leftovers()).toEqual(left);
   }
 
@@ -170,6 +216,10 @@ class Scene {
     const { sockets, timeWait } = stack.leftovers();
     expect(sockets).toBeLessThanOrEqual(LIMITS.maxSockets);
     expect(timeWait).toBeLessThanOrEqual(LIMITS.maxTimeWait);
+    for (const flow of this.datagrams) {
+      const { heldBytes } = flow as UdpFlow;
+      expect(heldBytes).toBeLessThanOrEqual(QUEUE.maxQueuedDatagramBytes);
+    }
     expect(this.listener.halfOpen.size).toBeLessThanOrEqual(LIMITS.maxHalfOpen);
     for (const { tcb } of stack.flows()) {
       expect(tcb.receiveBuffer.available).toBeLessThanOrEqual(TCP.receiveBufferBytes);
@@ -203,5 +253,8 @@ describe("a context under mutated frames", () => {
     expect(process.memoryUsage().heapUsed - startBytes).toBeLessThan(256 * 1024 * 1024);
     const names = Object.keys(scene.victim.stack.network.counters.toObject());
     expect(names.length).toBeGreaterThan(15);
+    for (const name of ["udp.length", "udp.noPort", "udp.queueFull", "udp.checksum"]) {
+      expect(names).toContain(name);
+    }
   });
 });

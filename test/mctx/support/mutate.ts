@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Structure-aware mutation of TCP/IP frames (hostile input J): fields at their edges, options,
+// Structure-aware mutation of TCP, UDP and IP in frames (hostile input J): fields at their edges, options,
 // lengths, fragments, and plain byte noise; checksums are mostly made right again.
 
 import { checksumOf } from "../../../src/testing.ts";
@@ -23,6 +23,9 @@ function mutateOnce(frame: Uint8Array, random: Random): Uint8Array {
   if (frame.length < IP + 20) return noise(frame, random);
   const tcp = IP + ((frame[IP] as number) & 15) * 4;
   const kind = random.below(20);
+  if (frame[IP + 9] === 17 && kind <= 6 && frame.length >= tcp + 8) {
+    return mutateUdp(frame, tcp, random);
+  }
   if (kind <= 12 && frame.length >= tcp + 20) return mutateTcp(frame, tcp, kind, random);
   switch (kind) {
     case 13:
@@ -63,6 +66,14 @@ function mutateTcp(frame: Uint8Array, tcp: number, kind: number, random: Random)
   return frame;
 }
 
+function mutateUdp(frame: Uint8Array, udp: number, random: Random): Uint8Array {
+  const length = frame.length - udp;
+  const lengths = [0, 7, 8, 9, length - 1, length + 1, 65_535, random.int32()];
+  if (random.chance(0.5)) put16(frame, udp + 4, random.pick(lengths));
+  else put16(frame, udp + random.pick([0, 2, 6]), random.pick([0, 53, 65_535, random.int32()]));
+  return frame;
+}
+
 /** A value near an edge: a field is moved by it. */
 function edge(random: Random): number {
   return (random.pick(EDGES) + (random.chance(0.3) ? random.below(5) - 2 : 0)) | 0;
@@ -94,7 +105,7 @@ function noise(frame: Uint8Array, random: Random): Uint8Array {
   return frame;
 }
 
-/** Makes the checksums of IPv4 and TCP right for whatever the frame says now. */
+/** Makes the checksums of IPv4, TCP and UDP right for whatever the frame says now. */
 export function fixChecksums(frame: Uint8Array): void {
   const headerBytes = ((frame[IP] as number) & 15) * 4;
   const totalBytes = ((frame[IP + 2] as number) << 8) | (frame[IP + 3] as number);
@@ -103,13 +114,22 @@ export function fixChecksums(frame: Uint8Array): void {
   put16(frame, IP + 10, 0);
   put16(frame, IP + 10, checksumOf(frame.subarray(IP, IP + headerBytes), 0));
   const at = IP + headerBytes;
-  if (frame[IP + 9] !== 6 || end < at + 20) return;
-  put16(frame, at + 16, 0);
-  let pseudo = 6 + (end - at);
+  const protocol = frame[IP + 9] as number;
+  if (protocol === 6 && end >= at + 20) fixTransport(frame, at, end, at + 16);
+  // What UDP covers is what its length says.
+  if (protocol === 17 && end >= at + 8) {
+    const length = ((frame[at + 4] as number) << 8) | (frame[at + 5] as number);
+    fixTransport(frame, at, Math.min(end, at + Math.max(length, 8)), at + 6);
+  }
+}
+
+function fixTransport(frame: Uint8Array, start: number, end: number, field: number): void {
+  put16(frame, field, 0);
+  let pseudo = (frame[IP + 9] as number) + (end - start);
   for (let i = 12; i < 20; i += 2) {
     pseudo += ((frame[IP + i] as number) << 8) | (frame[IP + i + 1] as number);
   }
-  put16(frame, at + 16, checksumOf(frame.subarray(at, end), pseudo));
+  put16(frame, field, checksumOf(frame.subarray(start, end), pseudo) || 0xffff);
 }
 
 function put16(bytes: Uint8Array, at: number, value: number): void {
