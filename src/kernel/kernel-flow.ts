@@ -92,6 +92,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   /** Bytes submitted straight from the user, and from the front of the backlog. */
   #direct = 0;
   #fromBacklog = 0;
+  /** Of the bytes submitted straight from the user, those the kernel left in this crossing. */
+  #leftOver = 0;
   readonly #backlog: ByteRing;
   #backlogLength = 0;
   /** The kernel takes no bytes now. */
@@ -370,7 +372,9 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     // What came straight from the user was submitted before anything from the backlog.
     if (this.#direct > 0) {
       this.#direct -= length;
-      if (taken < length && result >= 0) this.#putBack(offset + taken, length - taken);
+      const isAlive = result >= 0 || result === EAGAIN;
+      if (taken < length && isAlive) this.#putBack(offset + taken, length - taken);
+      if (this.#direct === 0) this.#leftOver = 0;
     } else {
       this.#fromBacklog = 0;
       this.#backlogLength -= taken;
@@ -383,14 +387,16 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#notify(EVENT_WRITABLE);
   }
 
-  /** Bytes that the kernel has not taken come first. */
+  /** Bytes that the kernel has left come first, in the order in which they were submitted. */
   #putBack(offset: number, length: number): void {
     const { tx } = this.sockets.native.shared;
-    const later = new Uint8Array(this.#backlogLength);
-    this.#backlog.get(0, later, 0, later.length);
-    this.#backlog.put(0, tx, offset, length, 0);
-    this.#backlog.put(length, later, 0, later.length, length);
+    const at = this.#leftOver;
+    const later = new Uint8Array(this.#backlogLength - at);
+    this.#backlog.get(at, later, 0, later.length);
+    this.#backlog.put(at, tx, offset, length, at);
+    this.#backlog.put(at + length, later, 0, later.length, at + length);
     this.#backlogLength += length;
+    this.#leftOver = at + length;
   }
 
   #shutDown(result: number): void {
@@ -416,6 +422,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   }
 
   #ended(): void {
+    // The kernel tells of a reset once: to whoever has not been told, the stream only ends.
+    if (this.failure !== 0) return;
     this.isFinished = true;
     this.#notify(EVENT_READABLE | EVENT_STATE);
   }
@@ -451,6 +459,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#backlogLength = 0;
     this.#fromBacklog = 0;
     this.#direct = 0;
+    this.#leftOver = 0;
     this.#notify(EVENT_STATE);
   }
 
