@@ -30,6 +30,7 @@ import {
   EINVAL,
   Poller,
   pattern,
+  type SocketEvent,
   sockaddrIn,
   sockaddrUn,
   textOf,
@@ -69,7 +70,9 @@ describeWithSockets("streams of the kernel", () => {
         const data = pattern(64 * 1024);
         let taken = 0;
         let results: number[];
+        let calls: number;
         do {
+          calls = poller.status[SOCKET_STATUS_SEND_CALLS] as number;
           const indices = [0, 1, 2].map(() => poller.send(one, data));
           // Every send of one poll sends the same bytes, so that only whole ones may be followed.
           poller.poll();
@@ -79,6 +82,8 @@ describeWithSockets("streams of the kernel", () => {
         const short = results.findIndex((each) => each < data.length);
         expect(results[short]).toBeGreaterThanOrEqual(0);
         expect(results.slice(short + 1).every((each) => each === 0)).toBe(true);
+        // Not even tried: a shorter one might have found room and would have gone first.
+        expect(poller.status[SOCKET_STATUS_SEND_CALLS]).toBe(calls + short + 1);
         expect(poller.settle()).toEqual([]);
         poller.setRoom(other, 65_536);
         poller.resume(other);
@@ -114,12 +119,14 @@ describeWithSockets("streams of the kernel", () => {
       it("tells of a hangup when both directions are over", () => {
         const [one, other] = pair();
         poller.shutdown(one);
-        poller.untilKind(other, EVENT_END);
+        const events = poller.untilKind(other, EVENT_END);
         poller.shutdown(other);
-        const events = poller.until((all) =>
-          [one, other].every((id) => all.some((e) => e.id === id && e.kind === EVENT_HANGUP)),
-        );
-        expect(events.some((each) => each.id === one && each.kind === EVENT_END)).toBe(true);
+        const isHungUp = (id: number, all: readonly SocketEvent[]) =>
+          all.some((each) => each.id === id && each.kind === EVENT_HANGUP);
+        events.push(...poller.until((all) => isHungUp(one, all) && isHungUp(other, all)));
+        events.push(...poller.settle());
+        const ends = events.filter((each) => each.kind === EVENT_END).map((each) => each.id);
+        expect(ends).toEqual([other, one]);
         expect([poller.unsent(one), poller.unsent(other)]).toEqual([0, 0]);
       });
 
@@ -276,6 +283,14 @@ describeWithSockets("streams of the kernel", () => {
       poller.poll();
       expect(poller.result(sent)).toBe(ECONNRESET);
       expect(poller.unsent(other)).toBe(ECONNRESET);
+      expect(poller.unsent(other)).toBe(ECONNRESET);
+    });
+
+    it("says how the connection broke to who asks what is unsent first", () => {
+      const [one, other] = poller.tcpPair();
+      poller.socketClose(one, true);
+      expect(poller.unsent(other)).toBe(ECONNRESET);
+      expect(poller.settle().filter((each) => each.kind === EVENT_ERROR)).toEqual([]);
       expect(poller.unsent(other)).toBe(ECONNRESET);
     });
 
