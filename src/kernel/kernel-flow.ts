@@ -244,15 +244,15 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   abort(_nowMs: number): void {
     this.sink = null;
     if (this.#isClosed) return;
-    const isOver = this.failure !== 0 || !this.isEstablished || this.isOrderlyClosed;
-    this.#close(!isOver);
+    // By RST also after a failure: the peer need not know of it, and must not see an end.
+    this.#close(this.isEstablished && !this.isOrderlyClosed);
   }
 
   release(nowMs: number): void {
     this.sink = null;
     if (this.#isClosed) return;
     if (this.failure !== 0 || !this.isEstablished || this.isOrderlyClosed) {
-      this.#close(false);
+      this.abort(nowMs);
       return;
     }
     if (!this.#wantsFinish) this.finish(nowMs);
@@ -265,13 +265,14 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   /** A step of the close may have happened of which the kernel does not tell. */
   look(nowMs: number): void {
     if (this.#isClosed) return;
+    // The first question: its answer may be that the connection has failed.
+    const { isAcknowledged } = this;
+    const isOver = this.failure !== 0 || (isAcknowledged && this.isFinished);
     if (this.isReleased) {
-      if (this.failure !== 0 || this.isOrderlyClosed) return this.#close(false);
-      if (nowMs >= this.#endAtMs) return this.#close(true);
-    } else if (this.failure !== 0 || this.isOrderlyClosed || this.isAcknowledged) {
-      // Once each for both: `linger` waits for the one, `close` for the other.
-      this.#notify(EVENT_STATE);
-      if (this.failure !== 0 || this.isOrderlyClosed || !this.isFinished) return;
+      if (isOver || nowMs >= this.#endAtMs) return this.abort(nowMs);
+    } else if (isOver || isAcknowledged) {
+      // What else a close waits for, the end of the peer's stream, is an event.
+      return this.#notify(EVENT_STATE);
     }
     const timer = this.#timer as LookTimer;
     this.#lookIn(Math.min(timer.delayMs * 2, LAST_LOOK_MS));
@@ -522,6 +523,9 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#keptLength = 0;
     this.#backlogLength = 0;
     this.#direct = 0;
+    // The user may hold the connection for long yet.
+    this.#kept.release();
+    this.#backlog.release();
     this.descriptors?.clear();
     this.sockets.close(this, isReset);
   }

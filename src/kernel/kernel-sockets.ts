@@ -6,6 +6,7 @@
 import type { TimerWheel } from "../../scheduler/timer-wheel.ts";
 import {
   CONTROL_EVENTS,
+  EVENT_DESCRIPTOR,
   EVENT_FIELDS,
   EVENT_ID,
   EVENT_KIND,
@@ -179,7 +180,12 @@ export class KernelSockets {
       const at = i * EVENT_FIELDS;
       const id = events[at + EVENT_ID] as number;
       const socket = this.#sockets[id & SLOT_MASK];
-      if (socket === null || socket === undefined || socket.id !== id) continue;
+      if (socket === null || socket === undefined || socket.id !== id) {
+        // Closed by an event before this one; a descriptor is ours all the same.
+        const isDescriptor = events[at + EVENT_KIND] === EVENT_DESCRIPTOR;
+        if (isDescriptor) this.native.closeDescriptor(events[at + EVENT_LENGTH] as number);
+        continue;
+      }
       socket.event(
         events[at + EVENT_KIND] as number,
         events[at + EVENT_OFFSET] as number,

@@ -194,6 +194,8 @@ export class FakeKernel {
   readonly log: string[] = [];
   readonly closedDescriptors: number[] = [];
   polls = 0;
+  /** Events of the next poll that come before all others. */
+  readonly stray: (readonly [id: number, kind: number, offset: number, length: number])[] = [];
   #events = 0;
   #rxUsed = 0;
   #generation = 0;
@@ -274,6 +276,7 @@ export class FakeKernel {
     }
     // The arena is the next round's.
     this.#spoilLater();
+    for (const event of this.stray.splice(0)) this.event(...event);
     for (const socket of [...this.sockets]) socket?.serve();
     control[CONTROL_SUBMITTED] = 0;
     control[CONTROL_EVENTS] = this.#events;
