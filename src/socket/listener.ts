@@ -57,12 +57,18 @@ export interface ListenerStatistics {
   readonly failed: number;
   /** Calls of `onError` that threw. */
   readonly failedReports: number;
+  /** Times that `serve` had no descriptor or no memory for a connection that waits. */
+  readonly shortages: number;
   /** Connections that wait to be accepted. */
   readonly waiting: number;
   readonly halfOpen: number;
 }
 
 const DEFAULT_MAX_CONNECTIONS = 65_536;
+/** What an accept may lack, and have again later: the listener is as good as before. */
+const SHORTAGES: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+/** After a shortage nothing tells that it is over; how soon `serve` tries again. */
+const SHORTAGE_PAUSE_MS = 100;
 
 /** One listening place: the state of a handle, and who waits on it. */
 export class Listener<C extends Accepted> implements ListenerSink {
@@ -78,6 +84,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
   #accepted = 0;
   #failed = 0;
   #failedReports = 0;
+  #shortages = 0;
 
   constructor(loop: Loop, kind: ListenerKind<C>) {
     this.#loop = loop;
@@ -110,7 +117,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
     handler: (connection: C) => Operation<unknown>,
     options: ServeOptions<C> = {},
   ): Operation<never> {
-    const { max, graceMs, onError } = this.#checkServe(handler, options);
+    const { max, graceMs, onError, onShortage } = this.#checkServe(handler, options);
     const handlers = yield* bundle({ name: `serve ${this.#where}`, onError: () => {} });
     let active = 0;
     const self = this;
@@ -141,14 +148,32 @@ export class Listener<C extends Accepted> implements ListenerSink {
       }
     }
     try {
-      for (;;) {
-        while (active >= max)
-          yield* new SlotWait(this, `${this.#kind.name}.serve`, () => active < max);
-        yield* serveOne(yield* this.accept(), handlers);
-      }
+      for (;;)
+        yield* serveOne(yield* this.#acceptForServe(() => active, max, onShortage), handlers);
     } finally {
       this.close();
       yield* shield(-1, () => endHandlers(handlers, graceMs));
+    }
+  }
+
+  /** Accepts as soon as fewer than `max` are being served, and there is what it takes. */
+  *#acceptForServe(
+    active: () => number,
+    max: number,
+    onShortage: (error: unknown) => void,
+  ): Operation<C> {
+    const call = `${this.#kind.name}.serve`;
+    for (;;) {
+      while (active() >= max) yield* new SlotWait(this, call, () => active() < max);
+      try {
+        return yield* this.accept();
+      } catch (error) {
+        if (!isNetError(error) || !SHORTAGES.has(error.code)) throw error;
+        onShortage(error);
+      }
+      // The end of a handler may end the shortage; so may others, who do not tell.
+      const before = active();
+      yield* new SlotWait(this, call, () => active() < before, now() + SHORTAGE_PAUSE_MS);
     }
   }
 
@@ -184,6 +209,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
       accepted: this.#accepted,
       failed: this.#failed,
       failedReports: this.#failedReports,
+      shortages: this.#shortages,
       waiting: this.#isOpen ? this.place.waiting : 0,
       halfOpen: this.#isOpen ? this.place.opening : 0,
     };
@@ -209,6 +235,8 @@ export class Listener<C extends Accepted> implements ListenerSink {
   /** Makes the handle of a flow that was taken. */
   accepted(flow: StreamFlow): C {
     this.#accepted++;
+    // The kernel tells once of all that have come.
+    this.wakeNext();
     return this.#kind.connection(this.#loop, flow);
   }
 
@@ -239,10 +267,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
     this.slots.wakeAll();
   }
 
-  #checkServe(
-    handler: unknown,
-    options: ServeOptions<C>,
-  ): { max: number; graceMs: number; onError: (error: unknown, of: C) => void } {
+  #checkServe(handler: unknown, options: ServeOptions<C>): ServeSettings<C> {
     const call = `${this.#kind.name}.serve`;
     if (typeof handler !== "function") {
       throw new TypeError(`${call}: handler must be a generator function`);
@@ -253,9 +278,14 @@ export class Listener<C extends Accepted> implements ListenerSink {
       throw new TypeError(`${call}: onError must be a function`);
     }
     const reporter = new ErrorReporter(`${call} ${this.#where}`);
+    const shortages = new ErrorReporter(`${call} ${this.#where}`);
     return {
       max: checkInteger(call, "maxConnections", maxConnections, 1, 2 ** 31 - 1),
       graceMs: checkInteger(call, "graceMs", graceMs, 0, 2 ** 31 - 1),
+      onShortage: (error) => {
+        this.#shortages++;
+        shortages.report(error, now());
+      },
       onError: (error, connection) => {
         if (onError === undefined) {
           reporter.report(error, now());
@@ -270,6 +300,14 @@ export class Listener<C extends Accepted> implements ListenerSink {
       },
     };
   }
+}
+
+/** Options of `serve`, checked. */
+interface ServeSettings<C> {
+  readonly max: number;
+  readonly graceMs: number;
+  readonly onError: (error: unknown, connection: C) => void;
+  readonly onShortage: (error: unknown) => void;
 }
 
 /** Lets handlers end by themselves within the grace time, then cancels them. */
@@ -339,16 +377,19 @@ class SlotWait extends Wait<void> {
   readonly #listener: SlotOwner;
   readonly #hasSlot: () => boolean;
 
-  constructor(listener: SlotOwner, syscall: string, hasSlot: () => boolean) {
+  /** @param untilMs - goes on at this time in any case */
+  constructor(listener: SlotOwner, syscall: string, hasSlot: () => boolean, untilMs?: number) {
     super(syscall, -1);
     this.#listener = listener;
     this.#hasSlot = hasSlot;
+    this.dueMs = untilMs ?? null;
   }
 
-  override poll(): number {
+  override poll(nowMs: number): number {
     const { errno } = this.#listener;
     if (errno !== 0) return errno;
-    return this.#hasSlot() ? READY : PENDING;
+    const isOver = this.dueMs !== null && nowMs >= this.dueMs;
+    return isOver || this.#hasSlot() ? READY : PENDING;
   }
 
   override queue(): WaitQueue {
