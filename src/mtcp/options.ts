@@ -222,7 +222,7 @@ function getInt(socket: TcpSocket, level: number, optname: number): number {
     case SO_DOMAIN:
       return AF_INET;
     case SO_ERROR:
-      return -socket.takeError();
+      return Math.abs(socket.takeError());
     case SO_PROTOCOL:
       return IPPROTO_TCP;
     case SO_RCVBUF:

@@ -241,3 +241,15 @@ function pairsOf(events: readonly mtcp.EpollEvent[], count: number): [number, nu
 export function* quiet(ms = 100): Operation<void> {
   yield* sleep(now() + ms);
 }
+
+/** One test of the suite. */
+export interface Scenario {
+  readonly title: string;
+  readonly conf: Conf;
+  readonly body: (it: Scene) => Operation<void>;
+}
+
+/** Names a scenario. */
+export function scenario(title: string, body: Scenario["body"], conf: Conf = {}): Scenario {
+  return { title, conf, body };
+}
