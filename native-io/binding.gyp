@@ -20,6 +20,7 @@
         "<(source_dir)/shared-memory.cc",
         "<(source_dir)/socket-control.cc",
         "<(source_dir)/socket-descriptors.cc",
+        "<(source_dir)/socket-direct.cc",
         "<(source_dir)/socket-memory.cc",
         "<(source_dir)/socket-module.cc",
         "<(source_dir)/socket-query.cc",

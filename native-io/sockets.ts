@@ -10,7 +10,8 @@
 //   them anew and their count to `control[CONTROL_EVENTS]`. Bytes in rx hold until the next poll.
 // - room: one int32 per slot, how many bytes (datagrams: how many) are wanted of that socket. The
 //   addon only reads it. Without room a socket is not received from; what is there stays in the
-//   kernel until OP_RESUME says that there is room again.
+//   kernel until OP_RESUME says that there is room again. With ROOM_TELL it is not received from
+//   either, EVENT_READABLE tells that there may be something, and `socketReceive` takes it.
 //
 // An id that was closed is -EBADF everywhere; events already written may still name it.
 
@@ -95,6 +96,23 @@ export const EVENT_DESCRIPTOR = 8;
  * been acknowledged. May be told several times.
  */
 export const EVENT_HANGUP = 9;
+/**
+ * There may be something to receive: bytes, the end, or an error, which of a stream with ROOM_TELL
+ * only `socketReceive` tells. Comes again after that has said -EAGAIN or that there is no more.
+ */
+export const EVENT_READABLE = 10;
+
+/** As a room: what is there stays in the kernel, and EVENT_READABLE tells of it. */
+export const ROOM_TELL = -1;
+
+/** Index into what `socketReceive` fills in: 1 if there may be more to receive now, else 0. */
+export const ABOUT_MORE = 0;
+/** Descriptors that came with the bytes. */
+export const ABOUT_DESCRIPTORS = 1;
+/** The first of them; the others follow. The receiver owns them. */
+export const ABOUT_FDS = 2;
+/** Length of the array to be filled in, in int32. */
+export const ABOUT_FIELDS = 18;
 
 /** Bytes before a datagram's sockaddr: int32 of its length, int32 of the payload's. */
 export const DATAGRAM_HEADER_BYTES = 8;
@@ -304,7 +322,33 @@ export interface SocketsAddon
    * @returns 1.
    */
   socketSendFd(handle: number, id: number, fd: number): number;
-  /** Closes a descriptor that EVENT_DESCRIPTOR or `socketDetach` gave. */
+  /**
+   * Sends bytes of a stream at once: not to be mixed with OP_SEND. After -EAGAIN EVENT_WRITABLE
+   * follows; after a short send nothing does, until the rest has been tried.
+   *
+   * @returns bytes taken.
+   */
+  socketSend(handle: number, id: number, bytes: Uint8Array, offset: number, length: number): number;
+  /**
+   * Receives bytes of a stream with ROOM_TELL at once. Behind bytes that descriptors came with it
+   * stops; the descriptors belong to all of the bytes, which with one byte asked for is exact.
+   *
+   * @param about - filled in: `ABOUT_*`, an Int32Array of ABOUT_FIELDS.
+   * @returns bytes received, 0 at the end of the stream.
+   */
+  socketReceive(
+    handle: number,
+    id: number,
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    about: Int32Array,
+  ): number;
+  /** Sends no more, at once. @returns 0. */
+  socketShutdown(handle: number, id: number): number;
+  /** Looks whether there is something to receive or to accept, and takes nothing. @returns 0, 1 */
+  socketReadable(handle: number, id: number): number;
+  /** Closes a descriptor that EVENT_DESCRIPTOR, `socketReceive` or `socketDetach` gave. */
   closeDescriptor(fd: number): number;
 }
 

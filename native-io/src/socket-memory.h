@@ -43,7 +43,11 @@ enum class SocketEventKind : int32_t {
   kDatagramTruncated = 7,
   kDescriptor = 8,
   kHangup = 9,
+  kReadable = 10,  // of a stream whose room is kRoomTell
 };
+
+// As a room: the socket is not received from, and is told of when there may be something.
+inline constexpr int32_t kRoomTell = -1;
 
 struct SocketEvent {
   int32_t id;

@@ -67,7 +67,7 @@ class Call {
   }
 
  private:
-  static constexpr size_t kMaxArguments = 5;
+  static constexpr size_t kMaxArguments = 6;
 
   napi_env env_;
   napi_value values_[kMaxArguments];
@@ -148,6 +148,31 @@ int32_t SendDescriptor(Sockets& sockets, const Call& call) {
   return sockets.SendDescriptor(call.Int(1), call.Int(2));
 }
 
+// Part of the bytes of an argument: from the offset in the next one, as long as the third says.
+std::pair<uint8_t*, size_t> Part(const Call& call, size_t index) {
+  const auto [bytes, size] = call.Bytes(index);
+  const int32_t offset = call.Int(index + 1);
+  const int32_t length = call.Int(index + 2);
+  const bool is_inside = offset >= 0 && length >= 0 && int64_t{offset} + length <= int64_t(size);
+  if (!is_inside) return {nullptr, 0};
+  return {bytes + offset, static_cast<size_t>(length)};
+}
+
+int32_t Send(Sockets& sockets, const Call& call) {
+  const auto [bytes, length] = Part(call, 2);
+  return length == 0 ? -EINVAL : sockets.SendNow(call.Int(1), bytes, length);
+}
+
+int32_t Receive(Sockets& sockets, const Call& call) {
+  const auto [into, length] = Part(call, 2);
+  const auto [about, fields] = call.Elements<int32_t>(5, napi_int32_array);
+  return sockets.ReceiveNow(call.Int(1), into, length, about, fields);
+}
+
+int32_t ShutDown(Sockets& sockets, const Call& call) { return sockets.ShutDownNow(call.Int(1)); }
+
+int32_t IsReadable(Sockets& sockets, const Call& call) { return sockets.IsReadable(call.Int(1)); }
+
 napi_value CloseDescriptor(napi_env env, napi_callback_info info) {
   const Call call(env, info);
   napi_value result;
@@ -223,6 +248,10 @@ void InitSockets(Napi::Env env, Napi::Object exports) {
   add("socketAdopt", Export<Adopt>);
   add("socketDetach", Export<Detach>);
   add("socketSendFd", Export<SendDescriptor>);
+  add("socketSend", Export<Send>);
+  add("socketReceive", Export<Receive>);
+  add("socketShutdown", Export<ShutDown>);
+  add("socketReadable", Export<IsReadable>);
   add("closeDescriptor", CloseDescriptor);
 }
 

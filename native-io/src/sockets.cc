@@ -32,7 +32,6 @@ constexpr size_t kMaxPayloadBytes = 65535;
 constexpr size_t kMaxAddressBytes = 112;
 static_assert(sizeof(sockaddr_un) <= kMaxAddressBytes);
 constexpr size_t kDatagramBytes = sizeof(DatagramHeader) + kMaxAddressBytes + kMaxPayloadBytes + 1;
-constexpr size_t kMaxDescriptors = 16;
 // The most that one stream socket may tell in one turn: descriptors and five others.
 constexpr size_t kEventsPerTurn = kMaxDescriptors + 5;
 constexpr size_t kRxAlignment = 8;
@@ -77,7 +76,7 @@ bool Sockets::HasWork() {
   const int32_t* room = memory_.room();
   for (const Socket* socket = table_.FirstQueued(); socket != nullptr;
        socket = table_.NextQueued(socket)) {
-    if (socket->Is(kTellMask) || room[table_.SlotOf(socket)] > 0) return true;
+    if (socket->Is(kTellMask) || room[table_.SlotOf(socket)] != 0) return true;
   }
   // epoll_wait would take the edges away.
   pollfd epoll{epoll_.get(), POLLIN, 0};
@@ -242,7 +241,7 @@ Sockets::Turn Sockets::ServeOne(Socket* socket) {
 void Sockets::TellError(Socket* socket) {
   const bool is_received_from = !socket->Is(kIsDatagram | kIsConnecting) &&
                                 socket->Is(kIsReadable) &&
-                                memory_.room()[table_.SlotOf(socket)] > 0;
+                                memory_.room()[table_.SlotOf(socket)] != 0;
   if (is_received_from) return;
   socket->Clear(kTellError);
   int error = 0;
@@ -272,6 +271,7 @@ void Sockets::Tell(const Socket* socket, SocketEventKind kind, int32_t length, s
 
 Sockets::Turn Sockets::Receive(Socket* socket) {
   const int32_t room = memory_.room()[table_.SlotOf(socket)];
+  if (room == kRoomTell) Tell(socket, SocketEventKind::kReadable, 0);
   if (room <= 0) return Turn::kDone;
   const auto wanted = static_cast<size_t>(room);
   return socket->Is(kIsDatagram) ? ReceiveDatagrams(socket, wanted) : ReceiveStream(socket, wanted);
@@ -313,8 +313,18 @@ Sockets::Turn Sockets::ReceiveStream(Socket* socket, size_t room) {
   return Turn::kDone;
 }
 
-// recvmsg for AF_UNIX: descriptors that come along are told of before the bytes (unix(7)).
+// Descriptors that come along are told of before the bytes.
 ssize_t Sockets::ReceiveWithDescriptors(Socket* socket, uint8_t* into, size_t bytes) {
+  Descriptors came;
+  const ssize_t received = ReceiveMessage(socket->fd, into, bytes, &came);
+  for (size_t index = 0; index < came.count; index++) {
+    Tell(socket, SocketEventKind::kDescriptor, came.fds[index]);
+  }
+  return received;
+}
+
+// The kernel ends a message behind the bytes that descriptors came with (unix(7)).
+ssize_t Sockets::ReceiveMessage(int fd, uint8_t* into, size_t bytes, Descriptors* came) {
   alignas(cmsghdr) uint8_t control[CMSG_SPACE(kMaxDescriptors * sizeof(int))];
   iovec vector{into, bytes};
   msghdr message{};
@@ -322,17 +332,14 @@ ssize_t Sockets::ReceiveWithDescriptors(Socket* socket, uint8_t* into, size_t by
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
-  const ssize_t received = recvmsg(socket->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const ssize_t received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (received < 0) return received;
   for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
        each = CMSG_NXTHDR(&message, each)) {
     if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;
     const size_t count = (each->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t index = 0; index < count; index++) {
-      int fd;
-      std::memcpy(&fd, CMSG_DATA(each) + index * sizeof(fd), sizeof(fd));
-      Tell(socket, SocketEventKind::kDescriptor, fd);
-    }
+    std::memcpy(came->fds + came->count, CMSG_DATA(each), count * sizeof(int));
+    came->count += count;
   }
   return received;
 }

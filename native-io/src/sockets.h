@@ -28,6 +28,15 @@ namespace caraway {
 // Fields that Info fills in; the order is that of native-io/sockets.ts.
 inline constexpr size_t kSocketInfoFields = 32;
 
+// Most descriptors that one message brings; the kernel closes those beyond.
+inline constexpr size_t kMaxDescriptors = 16;
+// What ReceiveNow says besides the bytes: whether there may be more, how many descriptors came,
+// and these.
+inline constexpr size_t kAboutMore = 0;
+inline constexpr size_t kAboutDescriptors = 1;
+inline constexpr size_t kAboutFds = 2;
+inline constexpr size_t kAboutFields = kAboutFds + kMaxDescriptors;
+
 class Sockets final : public Pollable {
  public:
   // Null with `failure` on an error.
@@ -65,9 +74,20 @@ class Sockets final : public Pollable {
   int32_t Detach(int32_t id);
   int32_t SendDescriptor(int32_t id, int fd);
 
+  // socket-direct.cc
+  int32_t SendNow(int32_t id, const uint8_t* bytes, size_t length);
+  int32_t ReceiveNow(int32_t id, uint8_t* into, size_t bytes, int32_t* about, size_t about_fields);
+  int32_t ShutDownNow(int32_t id);
+  int32_t IsReadable(int32_t id) const;
+
  private:
   // What became of one socket's turn in a poll.
   enum class Turn { kDone, kNoSpace };
+  // Descriptors that came with a message.
+  struct Descriptors {
+    size_t count = 0;
+    int fds[kMaxDescriptors];
+  };
 
   Sockets() = default;
 
@@ -85,6 +105,8 @@ class Sockets final : public Pollable {
   Turn ReceiveStream(Socket* socket, size_t room);
   Turn ReceiveDatagrams(Socket* socket, size_t room);
   ssize_t ReceiveWithDescriptors(Socket* socket, uint8_t* into, size_t bytes);
+  // recvmsg for AF_UNIX. The caller owns what came.
+  ssize_t ReceiveMessage(int fd, uint8_t* into, size_t bytes, Descriptors* came);
   void Fail(Socket* socket, int error);
   void Tell(const Socket* socket, SocketEventKind kind, int32_t length, size_t offset = 0);
   size_t free_events() const { return memory_.limits().events - events_; }
