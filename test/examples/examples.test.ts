@@ -74,6 +74,13 @@ describe("on a simulated network", () => {
     expect(output).toMatch(/2: "huhu" came back in 20\.00 ms\nclosed/);
   });
 
+  it("udp-echo talks to its client", async () => {
+    const { code, output, errors } = await run("udp-echo", "--driver", "sim");
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    expect(output).toContain('the client got "hello" back\nthe client got "and good-bye" back');
+    expect(output).toContain("datagrams echoed: 2, not to be answered: 0");
+  });
+
   it("http-server answers 200, 400, 404, 405 and 408", async () => {
     const { code, output, errors } = await run("http-server", "--driver", "sim");
     expect({ code, errors }).toEqual({ code: 0, errors: "" });

@@ -1,4 +1,4 @@
-// The echo examples over real frames: with each other, and with the kernel's TCP.
+// The echo examples over real frames: with each other, and with the kernel's TCP and UDP.
 
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { abortable, run } from "../../src/index.ts";
@@ -73,6 +73,33 @@ describeWithNic("the echo examples", () => {
     server.signal("SIGINT");
     expect(await server.exitCode()).toBe(130);
     expect(server.output).toContain("connections served: 20");
+  });
+
+  it.each(["tap", "kernel"])("echo the kernel's datagrams, driver %s", async (driver) => {
+    const server = start("udp-echo", "--driver", driver);
+    await server.printed(/receiving at .*:7777/);
+    const to = driver === "tap" ? "10.77.0.2" : "127.0.0.1";
+    const kernel = await KernelPeer.start(netns);
+    try {
+      await run(function* () {
+        const peer = yield* kernel.call("udpOpen", "0.0.0.0", 0, false);
+        // The last one comes in fragments, and has to go in fragments, which our stack cannot.
+        for (const bytes of [0, 1, 1_472, 3_000]) {
+          yield* kernel.call("udpSend", peer, bytes, to, 7777);
+          if (driver === "tap" && bytes > 1_472) continue;
+          const back = yield* kernel.call("udpReceive", peer);
+          expect(back).toEqual({ bytes, host: to, port: 7777, wrongAt: -1 });
+        }
+        yield* kernel.call("udpSend", peer, 5, to, 7777);
+        expect((yield* kernel.call("udpReceive", peer)).bytes).toBe(5);
+      });
+    } finally {
+      kernel.close();
+    }
+    server.signal("SIGINT");
+    expect(await server.exitCode()).toBe(130);
+    const figures = driver === "tap" ? "4, not to be answered: 1" : "5, not to be answered: 0";
+    expect(server.output).toContain(`datagrams echoed: ${figures}`);
   });
 
   it("call the kernel's servers on a TAP device, and tell when there is none", async () => {
