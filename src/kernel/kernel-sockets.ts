@@ -156,6 +156,16 @@ export class KernelSockets {
     this.poll(this.nowMs);
   }
 
+  /** Gives the kernel all that it takes of what waits to be sent. */
+  giveAll(nowMs: number): void {
+    let sent: number;
+    do {
+      this.flush(nowMs);
+      sent = this.submissions.count;
+      this.crossNow();
+    } while (sent > 0);
+  }
+
   /** Every open socket, as a copy. */
   all(): KernelSocket[] {
     return this.#sockets.filter((socket) => socket !== null && socket !== undefined);

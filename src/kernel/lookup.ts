@@ -7,7 +7,7 @@ import { type LookupAddress, lookup } from "node:dns";
 import { codeOf, ERRNO, type Loop, WaitQueue } from "../../scheduler/internal.ts";
 import { IpAddress } from "../ip/address.ts";
 
-/** Lookups under way at once: Node's pool has four threads, and more would only queue. */
+/** Lookups under way at once, EAGAIN beyond: Node's pool has four threads, the rest queues. */
 const MAX_LOOKUPS = 1_024;
 let underWay = 0;
 
@@ -21,40 +21,59 @@ const CODES: Readonly<Record<string, number>> = {
   ENODATA: ERRNO.ENOENT,
 };
 
+/** What finds the addresses of a name; calls back once. */
+export type Resolve = (
+  host: string,
+  done: (error: NodeJS.ErrnoException | null, found: readonly LookupAddress[]) => void,
+) => void;
+
+const bySystem: Resolve = (host, done) => lookup(host, { all: true }, done);
+
 /** One lookup. */
 export class NameLookup {
   addresses: readonly IpAddress[] | null = null;
   errno = 0;
   readonly waiting: WaitQueue = new WaitQueue();
-  #isAbandoned = false;
+  readonly #loop: Loop;
 
-  constructor(host: string, loop: Loop) {
+  /** @param resolve - how; tests have their own */
+  constructor(host: string, loop: Loop, resolve: Resolve = bySystem) {
+    this.#loop = loop;
     if (underWay >= MAX_LOOKUPS) {
-      this.addresses = [];
-      this.errno = -ERRNO.ENOBUFS;
+      this.fail(-ERRNO.EAGAIN);
       return;
     }
     underWay++;
-    lookup(host, { all: true }, (error, found) => {
+    resolve(host, (error, found) => {
       underWay--;
-      if (this.#isAbandoned) return;
-      if (error === null) this.addresses = addressesOf(found);
-      else this.#failed(error);
-      this.waiting.wakeAll();
-      loop.kick();
+      if (error !== null) this.fail(errnoOf(error));
+      else this.#end(addressesOf(found), 0);
     });
   }
 
   /** Nobody wants the result any more. */
   abandon(): void {
-    this.#isAbandoned = true;
+    this.fail(-ERRNO.ECANCELED);
   }
 
-  #failed(error: NodeJS.ErrnoException): void {
-    this.addresses = [];
-    const { code = "", errno = 0 } = error;
-    this.errno = -(CODES[code] ?? ERRNO[codeOf(errno)]);
+  /** Ends it without a result, unless it has ended. */
+  fail(errno: number): void {
+    this.#end([], errno);
   }
+
+  #end(addresses: readonly IpAddress[], errno: number): void {
+    if (this.addresses !== null) return;
+    this.addresses = addresses;
+    // A name may have addresses of kinds that we do not know.
+    this.errno = errno === 0 && addresses.length === 0 ? -ERRNO.ENOENT : errno;
+    if (this.waiting.size === 0) return;
+    this.waiting.wakeAll();
+    this.#loop.kick();
+  }
+}
+
+function errnoOf({ code = "", errno = 0 }: NodeJS.ErrnoException): number {
+  return -(CODES[code] ?? ERRNO[codeOf(errno)]);
 }
 
 function addressesOf(found: readonly LookupAddress[]): IpAddress[] {

@@ -69,7 +69,7 @@ export function openStream(
     return giveUp(sockets, id, isTaken ? EADDRINUSE : result);
   }
   const end = { host: remote.toString(), port: remotePort };
-  const flow = new KernelFlow(sockets, id, settings.flow, false, end);
+  const flow = new KernelFlow(sockets, id, settings.flow, result === 0, end);
   flow.sink = sink;
   return flow;
 }

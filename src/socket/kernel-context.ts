@@ -58,6 +58,7 @@ export class KernelContext implements Context, Poller {
   /** @internal */
   readonly settings: KernelSettings;
   readonly #listeners: Set<KernelListener> = new Set();
+  readonly #lookups: Set<NameLookup> = new Set();
   #ownership: Ownership | null = null;
   #isOpen = true;
 
@@ -91,10 +92,10 @@ export class KernelContext implements Context, Poller {
     if (!this.#isOpen) return;
     const nowMs = this.loop.now();
     // What was sent in this very round has not reached the kernel yet.
-    this.sockets.flush(nowMs);
-    this.sockets.crossNow();
+    this.sockets.giveAll(nowMs);
     this.#isOpen = false;
     this.#ownership?.release();
+    for (const lookup of this.#lookups) lookup.fail(-ENETDOWN);
     for (const socket of this.sockets.all()) socket.fail(-ENETDOWN, nowMs);
     this.loop.removePoller(this);
     this.sockets.native.destroy();
@@ -151,7 +152,10 @@ export class KernelContext implements Context, Poller {
 
   /** @internal */
   lookup(host: string): Lookup {
-    return new NameLookup(host, this.loop);
+    const lookup = new NameLookup(host, this.loop);
+    for (const each of this.#lookups) if (each.addresses !== null) this.#lookups.delete(each);
+    this.#lookups.add(lookup);
+    return lookup;
   }
 
   // --- Poller ----------------------------------------------------------------------------------

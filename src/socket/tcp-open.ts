@@ -38,6 +38,9 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
   /** Where to try, one after the other. */
   #addresses: readonly IpAddress[] = [];
   #tried = 0;
+  /** Why the last one failed that answered, or did not; and the last that could not be tried. */
+  #failure = 0;
+  #hindrance = 0;
   #flow: StreamFlow | null = null;
 
   constructor(request: ConnectRequest, deadline?: number) {
@@ -51,6 +54,8 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
     this.#lookup = null;
     this.#addresses = [];
     this.#tried = 0;
+    this.#failure = 0;
+    this.#hindrance = 0;
   }
 
   override poll(nowMs: number): number {
@@ -62,11 +67,12 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
       if (errno !== 0) return errno;
       this.#addresses = addresses;
     }
-    if (this.#flow === null) return this.#next(nowMs, 0);
+    if (this.#flow === null) return this.#next(nowMs);
     const failure = this.#flow.openFailure;
     if (failure !== 0) {
+      this.#failure = failure;
       this.#dropFlow();
-      return this.#next(nowMs, failure);
+      return this.#next(nowMs);
     }
     return this.#flow.isEstablished ? READY : PENDING;
   }
@@ -106,11 +112,10 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
     }
   }
 
-  /** Tries the next address; the last error is the one that counts. */
-  #next(nowMs: number, lastErrno: number): number {
+  /** Tries the next address. The error that counts is the last of one that could be tried. */
+  #next(nowMs: number): number {
     const context = this.#context as Context;
     const { port, localHost, localPort, noDelay } = this.#request;
-    let errno = lastErrno;
     while (this.#tried < this.#addresses.length) {
       const remote = this.#addresses[this.#tried++] as IpAddress;
       const target = { remote, remotePort: port, local: localHost, localPort, noDelay };
@@ -119,9 +124,9 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
         this.#flow = opened;
         return opened.isEstablished ? READY : PENDING;
       }
-      errno = opened;
+      this.#hindrance = opened;
     }
-    return errno;
+    return this.#failure || this.#hindrance;
   }
 
   #dropFlow(): void {
