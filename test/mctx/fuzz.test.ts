@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Mutated frames into a context with a listener, live connections in many states and UDP sockets
-// (hostile input J): never a throw, bounded memory, and a stack that works afterwards. CARAWAY_FUZZ_FRAMES says
-// how many; CARAWAY_SEED from which seed.
+// (hostile input J): never a throw, bounded memory, and a stack that works afterwards.
+// CARAWAY_FUZZ_FRAMES says how many; CARAWAY_SEED from which seed.
 
 import { describe, expect, it } from "vitest";
 import type { UdpFlow } from "../../src/mctx/datagram-flow.ts";

@@ -22,10 +22,10 @@ function caught(op: () => unknown): string {
 }
 
 /** Runs with a socket of the client's. */
-function withSocket(op: (socket: UdpSocket, it: Scene) => Operation<void>): Promise<void> {
-  return scene(function* (it) {
-    yield* op(yield* udp.open({ context: it.client }), it);
-  }).then(() => {});
+async function withSocket(op: (socket: UdpSocket) => Operation<void>): Promise<void> {
+  await scene(function* ({ client: context }) {
+    yield* op(yield* udp.open({ context }));
+  });
 }
 
 const OPEN: readonly (readonly [unknown, string])[] = [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Structure-aware mutation of TCP, UDP and IP in frames (hostile input J): fields at their edges, options,
-// lengths, fragments, and plain byte noise; checksums are mostly made right again.
+// Structure-aware mutation of TCP, UDP and IP in frames (hostile input J): fields at their edges,
+// options, lengths, fragments, and plain byte noise; checksums are mostly made right again.
 
 import { checksumOf } from "../../../src/testing.ts";
 import type { Random } from "../../tcp/support/random.ts";
