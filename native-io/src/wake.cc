@@ -19,21 +19,24 @@ Wake* Wake::Create(napi_env env, int fd, void* owner, ClosedCallback on_closed) 
 bool Wake::Arm(napi_value callback) {
   Disarm();
   if (napi_create_reference(env_, callback, 1, &callback_) != napi_ok) return false;
-  if (uv_poll_start(&handle_, UV_READABLE, OnReadable) == 0) return true;
-  Disarm();
-  return false;
+  if (!uv_is_active(handle()) && uv_poll_start(&handle_, UV_READABLE, OnReadable) != 0) {
+    Disarm();
+    return false;
+  }
+  uv_ref(handle());
+  return true;
 }
 
 void Wake::Disarm() {
-  uv_poll_stop(&handle_);
+  uv_unref(handle());
   if (callback_ != nullptr) napi_delete_reference(env_, callback_);
   callback_ = nullptr;
 }
 
 void Wake::Close() {
   Disarm();
-  uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) {
-    auto* wake = static_cast<Wake*>(handle->data);
+  uv_close(handle(), [](uv_handle_t* closed) {
+    auto* wake = static_cast<Wake*>(closed->data);
     wake->on_closed_(wake->owner_);
     delete wake;
   });
@@ -43,6 +46,11 @@ void Wake::Close() {
 void Wake::OnReadable(uv_poll_t* handle, int, int) { static_cast<Wake*>(handle->data)->Fire(); }
 
 void Wake::Fire() {
+  if (callback_ == nullptr) {
+    // libuv would tell of it again in every turn.
+    uv_poll_stop(&handle_);
+    return;
+  }
   napi_handle_scope scope;
   if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
   napi_value callback = nullptr;

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Wakes the event loop once when a descriptor becomes readable: the phase in which a loop that has
 // nothing to do sleeps. While disarmed it neither fires nor keeps the process alive.
+//
+// Starting and stopping a uv_poll are system calls, two or three each time. So libuv goes on
+// watching after a disarming, until the descriptor is readable while nobody is armed: who sleeps,
+// is woken, takes all that is there and sleeps again makes none.
 
 #ifndef CARAWAY_NATIVE_IO_WAKE_H_
 #define CARAWAY_NATIVE_IO_WAKE_H_
@@ -35,6 +39,7 @@ class Wake {
 
   static void OnReadable(uv_poll_t* handle, int status, int events);
   void Fire();
+  uv_handle_t* handle() { return reinterpret_cast<uv_handle_t*>(&handle_); }
 
   uv_poll_t handle_{};
   napi_env env_;

@@ -150,6 +150,35 @@ describeWithSockets("life and death of a socket poller", () => {
       expect(await Promise.race([closed, sleepMs(PATIENCE_MS)])).toBe("closed");
     });
 
+    it("does not keep the event loop busy while bytes wait that nobody polls for", () => {
+      // In a process of its own, where nothing else turns the loop.
+      const program = `
+        const fs = require("node:fs");
+        const addon = require(${JSON.stringify(ADDON)});
+        const limits = { maxSockets: 8, rxBytes: 131072, txBytes: 4096, submissions: 64, events: 64 };
+        const { handle } = addon.openSockets(limits);
+        const pair = new Int32Array(2);
+        addon.socketPair(handle, pair);
+        addon.poll(handle);
+        const fd = addon.socketDetach(handle, pair[0]);
+        let calls = 0;
+        const armed = [addon.armWake(handle, () => calls++)];
+        addon.disarmWake(handle);
+        fs.writeSync(fd, "unpolled");
+        const turns = () => performance.nodeTiming.uvMetricsInfo.loopCount;
+        const before = turns();
+        setTimeout(() => {
+          const isBusy = turns() - before > 50;
+          // It is still told of once somebody wants to know.
+          armed.push(addon.armWake(handle, () => {}));
+          addon.poll(handle);
+          armed.push(addon.armWake(handle, () => console.log(isBusy, calls, armed.join())));
+          fs.writeSync(fd, "polled");
+        }, 100);`;
+      const result = spawnSync(process.execPath, ["-e", program], { encoding: "utf8" });
+      expect(result).toMatchObject({ stderr: "", stdout: "false 0 true,false,true\n" });
+    });
+
     it("keeps a process alive while armed and only then", () => {
       const run = (armed: boolean) =>
         spawnSync(process.execPath, [PROGRAM, ADDON, String(armed)], {
