@@ -27,13 +27,16 @@ constexpr size_t kMaxReceiveBytes = 65536;
 // Less than this is not worth a call when the socket has more room: it waits for the next poll.
 constexpr size_t kMinReceiveBytes = 4096;
 constexpr size_t kMaxDatagrams = 32;
+constexpr size_t kDatagramBatch = 8;
 constexpr size_t kMaxPayloadBytes = 65535;
 // The longest sockaddr is that of AF_UNIX, 110 bytes.
 constexpr size_t kMaxAddressBytes = 112;
 static_assert(sizeof(sockaddr_un) <= kMaxAddressBytes);
 constexpr size_t kDatagramBytes = sizeof(DatagramHeader) + kMaxAddressBytes + kMaxPayloadBytes + 1;
-// The most that one stream socket may tell in one turn: descriptors and five others.
+// The most that one stream socket may tell in one turn, or a batch of datagrams: descriptors and
+// five others.
 constexpr size_t kEventsPerTurn = kMaxDescriptors + 5;
+static_assert(kEventsPerTurn >= kDatagramBatch + 5);
 constexpr size_t kRxAlignment = 8;
 
 }  // namespace
@@ -344,51 +347,69 @@ ssize_t Sockets::ReceiveMessage(int fd, uint8_t* into, size_t bytes, Descriptors
   return received;
 }
 
-// The payload goes where it stays: the header is put before it once the address is known.
-//
-//   rx_used   ...   | header | sockaddr, padded | payload
+// Several at a time, so that the call that finds no more is not one of its own.
 Sockets::Turn Sockets::ReceiveDatagrams(Socket* socket, size_t room) {
-  SocketStatus* status = memory_.status();
-  sockaddr_storage address;
-  for (size_t left = std::min(room, kMaxDatagrams); left > 0; left--) {
-    if (memory_.limits().rx_bytes - rx_used_ < kDatagramBytes || free_events() < kEventsPerTurn) {
-      return Turn::kNoSpace;
-    }
-    const size_t address_space = socket->family == AF_INET    ? sizeof(sockaddr_in)
-                                 : socket->family == AF_INET6 ? sizeof(sockaddr_in6)
-                                                              : kMaxAddressBytes;
-    const size_t payload = rx_used_ + sizeof(DatagramHeader) + address_space;
-    iovec vector{memory_.rx() + payload, kMaxPayloadBytes};
-    msghdr message{};
-    message.msg_name = &address;
-    message.msg_namelen = sizeof(address);
-    message.msg_iov = &vector;
-    message.msg_iovlen = 1;
-    const ssize_t received = recvmsg(socket->fd, &message, MSG_DONTWAIT | MSG_TRUNC);
-    status->recv_calls++;
-    if (received < 0 && errno == EINTR) continue;
-    if (received < 0 && errno == EAGAIN) {
+  for (size_t left = std::min(room, kMaxDatagrams); left > 0;) {
+    const size_t fit = (memory_.limits().rx_bytes - rx_used_) / kDatagramBytes;
+    if (fit == 0 || free_events() < kEventsPerTurn) return Turn::kNoSpace;
+    const size_t asked = std::min({left, fit, kDatagramBatch});
+    const int received = ReceiveBatch(socket, asked);
+    if (received < 0 && errno != EAGAIN) {
+      // An error of one datagram that was sent; others may have come meanwhile.
+      Fail(socket, errno);
+      left--;
+    } else if (received < static_cast<int>(asked)) {
       socket->Clear(kIsReadable | kIsClosing | kIsUrgent);
       return Turn::kDone;
+    } else {
+      left -= asked;
     }
-    if (received < 0) {
-      Fail(socket, errno);
-      continue;
-    }
-    const size_t address_bytes = std::min<size_t>(message.msg_namelen, address_space);
-    const size_t stored = std::min(static_cast<size_t>(received), kMaxPayloadBytes);
-    const size_t begin = payload - RoundUp(address_bytes, 4) - sizeof(DatagramHeader);
-    const DatagramHeader header{static_cast<int32_t>(address_bytes),
-                                static_cast<int32_t>(received)};
-    std::memcpy(memory_.rx() + begin, &header, sizeof(header));
-    std::memcpy(memory_.rx() + begin + sizeof(header), &address, address_bytes);
-    const bool is_truncated = (message.msg_flags & MSG_TRUNC) != 0;
-    Tell(socket, is_truncated ? SocketEventKind::kDatagramTruncated : SocketEventKind::kDatagram,
-         static_cast<int32_t>(payload + stored - begin), begin);
-    status->bytes_received += static_cast<double>(stored);
-    rx_used_ = RoundUp(payload + stored, kRxAlignment);
   }
   return Turn::kDone;
+}
+
+// Each is received with space for the longest and then moved up to the one before it:
+//
+//   rx_used   | header | sockaddr, padded | payload | header | ...
+//
+// Count of datagrams, or -1 with errno.
+int Sockets::ReceiveBatch(Socket* socket, size_t count) {
+  mmsghdr messages[kDatagramBatch];
+  iovec vectors[kDatagramBatch];
+  sockaddr_storage addresses[kDatagramBatch];
+  constexpr size_t kBeforePayload = sizeof(DatagramHeader) + kMaxAddressBytes;
+  uint8_t* first = memory_.rx() + rx_used_ + kBeforePayload;
+  for (size_t index = 0; index < count; index++) {
+    vectors[index] = {first + index * kDatagramBytes, kMaxPayloadBytes};
+    msghdr& message = messages[index].msg_hdr;
+    message = {};
+    message.msg_name = &addresses[index];
+    message.msg_namelen = sizeof(addresses[index]);
+    message.msg_iov = &vectors[index];
+    message.msg_iovlen = 1;
+  }
+  SocketStatus* status = memory_.status();
+  const int received = recvmmsg(socket->fd, messages, static_cast<unsigned>(count),
+                                MSG_DONTWAIT | MSG_TRUNC, nullptr);
+  status->recv_calls++;
+  for (int index = 0; index < received; index++) {
+    const mmsghdr& message = messages[index];
+    const size_t address_bytes = std::min<size_t>(message.msg_hdr.msg_namelen, kMaxAddressBytes);
+    const size_t stored = std::min<size_t>(message.msg_len, kMaxPayloadBytes);
+    const DatagramHeader header{static_cast<int32_t>(address_bytes),
+                                static_cast<int32_t>(message.msg_len)};
+    const size_t payload = sizeof(header) + RoundUp(address_bytes, 4);
+    uint8_t* at = memory_.rx() + rx_used_;
+    std::memmove(at + payload, vectors[index].iov_base, stored);
+    std::memcpy(at, &header, sizeof(header));
+    std::memcpy(at + sizeof(header), &addresses[index], address_bytes);
+    const bool is_truncated = (message.msg_hdr.msg_flags & MSG_TRUNC) != 0;
+    Tell(socket, is_truncated ? SocketEventKind::kDatagramTruncated : SocketEventKind::kDatagram,
+         static_cast<int32_t>(payload + stored), rx_used_);
+    status->bytes_received += static_cast<double>(stored);
+    rx_used_ += RoundUp(payload + stored, kRxAlignment);
+  }
+  return received;
 }
 
 }  // namespace caraway

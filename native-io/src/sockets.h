@@ -104,6 +104,7 @@ class Sockets final : public Pollable {
   Turn Receive(Socket* socket);
   Turn ReceiveStream(Socket* socket, size_t room);
   Turn ReceiveDatagrams(Socket* socket, size_t room);
+  int ReceiveBatch(Socket* socket, size_t count);
   ssize_t ReceiveWithDescriptors(Socket* socket, uint8_t* into, size_t bytes);
   // recvmsg for AF_UNIX. The caller owns what came.
   ssize_t ReceiveMessage(int fd, uint8_t* into, size_t bytes, Descriptors* came);

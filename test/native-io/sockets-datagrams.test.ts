@@ -11,6 +11,7 @@ import {
   EVENT_WRITABLE,
   OP_SENDTO,
   SOCK_DGRAM,
+  SOCKET_STATUS_RECV_CALLS,
 } from "../../native-io/sockets.ts";
 import {
   describeWithSockets,
@@ -139,6 +140,27 @@ describeWithSockets("datagrams of the kernel", () => {
     const [event] = poller.untilKind(other, EVENT_DATAGRAM);
     expect(event?.datagram?.sockaddr).toHaveLength(0);
     expect(textOf(event?.datagram?.payload as Uint8Array)).toBe("who");
+  });
+
+  it("lie one behind the other however long each is", () => {
+    const [one, other] = [poller.udp(), poller.udp()];
+    const lengths = [1, 0, 1400, 3, 60_000, 2, 7, 65_507, 5];
+    const sent = lengths.map((length, i) => {
+      poller.sendTo(one, poller.name(other), pattern(length, i));
+      return pattern(length, i);
+    });
+    const events = poller.until((all) => all.length === lengths.length);
+    expect(events.map((each) => each.datagram?.payload)).toEqual(sent);
+    const status = poller.status.slice();
+    for (let i = 0; i < 3; i++) {
+      poller.sendTo(one, poller.name(other), "ping");
+      poller.untilKind(other, EVENT_DATAGRAM);
+    }
+    // One call for each, and none to learn that there is no other.
+    const calls =
+      (poller.status[SOCKET_STATUS_RECV_CALLS] as number) -
+      (status[SOCKET_STATUS_RECV_CALLS] as number);
+    expect(calls).toBe(3);
   });
 
   it("are received as many as there is room for, 32 at most, and the others later", () => {
