@@ -160,7 +160,7 @@ export class WritevTwin extends Twin {
     if (typeof found === "number") return found;
     if (found.kind === "pipe") {
       const gate = found.gate(whole);
-      if (gate < 0) return gate;
+      if (gate < 0 && gate !== -EAGAIN) return gate;
       if (whole > PIPE_BYTES) return -EINVAL;
       return found.roomBytes < whole ? -EAGAIN : 0;
     }

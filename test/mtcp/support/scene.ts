@@ -22,7 +22,8 @@ import {
 } from "../../../src/testing.ts";
 import { settled } from "../../socket/support/helpers.ts";
 
-export const { SOCKADDR_IN_BYTES, INT_BYTES } = mtcp;
+export const SOCKADDR_IN_BYTES: number = mtcp.SOCKADDR_IN_BYTES;
+export const INT_BYTES: number = mtcp.INT_BYTES;
 
 /** Two networks. */
 export interface Networks {
