@@ -32,6 +32,7 @@ export type ErrorCode =
   | "ENFILE"
   | "EMFILE"
   | "ENOSPC"
+  | "EROFS"
   | "EPIPE"
   | "EDEADLK"
   | "ENAMETOOLONG"
@@ -41,6 +42,7 @@ export type ErrorCode =
   | "ENOTSOCK"
   | "EDESTADDRREQ"
   | "EMSGSIZE"
+  | "EPROTOTYPE"
   | "ENOPROTOOPT"
   | "EPROTONOSUPPORT"
   | "EOPNOTSUPP"
@@ -54,6 +56,7 @@ export type ErrorCode =
   | "ENOBUFS"
   | "EISCONN"
   | "ENOTCONN"
+  | "ETOOMANYREFS"
   | "ETIMEDOUT"
   | "ECONNREFUSED"
   | "EHOSTUNREACH"
@@ -83,6 +86,7 @@ export const ERRNO: Readonly<Record<ErrorCode, number>> = Object.freeze({
   ENFILE: 23,
   EMFILE: 24,
   ENOSPC: 28,
+  EROFS: 30,
   EPIPE: 32,
   EDEADLK: 35,
   ENAMETOOLONG: 36,
@@ -92,6 +96,7 @@ export const ERRNO: Readonly<Record<ErrorCode, number>> = Object.freeze({
   ENOTSOCK: 88,
   EDESTADDRREQ: 89,
   EMSGSIZE: 90,
+  EPROTOTYPE: 91,
   ENOPROTOOPT: 92,
   EPROTONOSUPPORT: 93,
   EOPNOTSUPP: 95,
@@ -105,6 +110,7 @@ export const ERRNO: Readonly<Record<ErrorCode, number>> = Object.freeze({
   ENOBUFS: 105,
   EISCONN: 106,
   ENOTCONN: 107,
+  ETOOMANYREFS: 109,
   ETIMEDOUT: 110,
   ECONNREFUSED: 111,
   EHOSTUNREACH: 113,
@@ -135,6 +141,7 @@ export const ERROR_TEXT: Readonly<Record<ErrorCode, string>> = Object.freeze({
   ENFILE: "too many open handles",
   EMFILE: "too many open files in the process",
   ENOSPC: "no space left",
+  EROFS: "read-only file system",
   EPIPE: "the stream was ended",
   EDEADLK: "resource deadlock avoided",
   ENAMETOOLONG: "name too long",
@@ -144,6 +151,7 @@ export const ERROR_TEXT: Readonly<Record<ErrorCode, string>> = Object.freeze({
   ENOTSOCK: "not a socket",
   EDESTADDRREQ: "no destination address",
   EMSGSIZE: "message too long",
+  EPROTOTYPE: "wrong type of socket",
   ENOPROTOOPT: "no such option",
   EPROTONOSUPPORT: "protocol not supported",
   EOPNOTSUPP: "operation not supported",
@@ -157,6 +165,7 @@ export const ERROR_TEXT: Readonly<Record<ErrorCode, string>> = Object.freeze({
   ENOBUFS: "no buffer space available",
   EISCONN: "already connected",
   ENOTCONN: "not connected",
+  ETOOMANYREFS: "too many references",
   ETIMEDOUT: "connection timed out",
   ECONNREFUSED: "connection refused",
   EHOSTUNREACH: "host is unreachable",

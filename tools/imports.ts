@@ -48,6 +48,8 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     files: ["src/kernel/lookup.ts"],
     may: [...KERNEL, "scheduler/**", "node:dns", "node:dns/promises"],
   },
+  // The files that stand for local sockets.
+  { files: ["src/kernel/socket-file.ts"], may: [...KERNEL, "node:fs", "node:path"] },
   // Sockets of the kernel carry bytes as the stack does, and resume no coroutine either.
   { files: ["src/kernel/**"], may: KERNEL },
   {

@@ -4,6 +4,7 @@
 export const EAGAIN = -11;
 export const EINVAL = -22;
 export const EPIPE = -32;
+export const EPROTO = -71;
 export const EMSGSIZE = -90;
 export const EAFNOSUPPORT = -97;
 export const EADDRINUSE = -98;

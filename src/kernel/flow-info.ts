@@ -2,7 +2,6 @@
 // What the kernel knows of a connection (tcp_info), in the terms of our own TCP.
 
 import type { TcpInfo } from "../transport/stream.ts";
-import type { KernelFlow } from "./kernel-flow.ts";
 import {
   INFO_BYTES_ACKED,
   INFO_CONGESTION_WINDOW,
@@ -43,12 +42,21 @@ const STATES = [
 const TIMESTAMPS_BIT = 1;
 const NOTHING = new Float64Array(32);
 
+/** What a connection itself knows. */
+interface Described {
+  readonly id: number;
+  readonly failure: number;
+  readonly bytesReceived: number;
+  readonly unsentBytes: number;
+  readonly receivedBytes: number;
+}
+
 /**
  * Describes a connection now. Of a local stream only the byte counts mean anything.
  *
  * @param native - null: it is closed
  */
-export function flowInfo(flow: KernelFlow, native: NativeSockets | null): TcpInfo {
+export function flowInfo(flow: Described, native: NativeSockets | null): TcpInfo {
   const raw = native === null ? NOTHING : native.info(flow.id);
   const at = (index: number): number => raw[index] as number;
   const mss = at(INFO_SEND_MSS);

@@ -18,6 +18,10 @@ import type { Endpoint } from "../transport/stream.ts";
 import { readSockaddr } from "./sockaddr.ts";
 
 export {
+  ABOUT_DESCRIPTORS,
+  ABOUT_FDS,
+  ABOUT_FIELDS,
+  ABOUT_MORE,
   AF_INET,
   AF_INET6,
   AF_UNIX,
@@ -37,6 +41,7 @@ export {
   EVENT_KIND,
   EVENT_LENGTH,
   EVENT_OFFSET,
+  EVENT_READABLE as EVENT_TELL,
   EVENT_WRITABLE as EVENT_ROOM,
   INFO_BYTES_ACKED,
   INFO_BYTES_RECEIVED,
@@ -63,6 +68,7 @@ export {
   OP_SEND,
   OP_SENDTO,
   OP_SHUTDOWN,
+  ROOM_TELL,
   SOCK_DGRAM,
   SOCK_STREAM,
   SUBMISSION_FIELDS,
@@ -206,6 +212,37 @@ export class NativeSockets {
   /** Sends a copy of a descriptor with one byte. @returns 1 or -errno */
   sendDescriptor(id: number, fd: number): number {
     return this.#addon.socketSendFd(this.#handle, id, fd);
+  }
+
+  /** Sends bytes of a stream at once. @returns bytes taken, or -errno */
+  send(id: number, bytes: Uint8Array, offset: number, length: number): number {
+    return this.#addon.socketSend(this.#handle, id, bytes, offset, length);
+  }
+
+  /**
+   * Receives bytes of a stream at once.
+   *
+   * @param about - filled in, ABOUT_*
+   * @returns bytes received, 0 at the end, or -errno
+   */
+  receive(
+    id: number,
+    into: Uint8Array,
+    offset: number,
+    length: number,
+    about: Int32Array,
+  ): number {
+    return this.#addon.socketReceive(this.#handle, id, into, offset, length, about);
+  }
+
+  /** Sends no more, at once. @returns 0 or -errno */
+  shutDown(id: number): number {
+    return this.#addon.socketShutdown(this.#handle, id);
+  }
+
+  /** Whether there is something to receive or to accept. */
+  isReadable(id: number): boolean {
+    return this.#addon.socketReadable(this.#handle, id) === 1;
   }
 
   /** Closes a descriptor that has been received. */

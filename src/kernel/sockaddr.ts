@@ -33,10 +33,12 @@ export function inetSockaddr(family: number, address: IpAddress, port: number): 
   return bytes;
 }
 
-/** The address of a local socket: a path, or an abstract name that begins with a zero byte. */
+/** The address of a local socket: a path, or `"@"` and an abstract name. */
 export function unixSockaddr(path: string): Uint8Array {
   const text = new TextEncoder().encode(path);
-  const isAbstract = text[0] === 0;
+  const isAbstract = path.startsWith("@");
+  // unix(7): an abstract name is one whose first byte is zero.
+  if (isAbstract) text[0] = 0;
   const bytes = new Uint8Array(PATH_OFFSET + text.length + (isAbstract ? 0 : 1));
   new DataView(bytes.buffer).setUint16(0, AF_UNIX, IS_LITTLE);
   bytes.set(text, PATH_OFFSET);
@@ -58,7 +60,8 @@ export function readSockaddr(bytes: Uint8Array, offset: number, length: number):
   if (family === AF_UNIX) {
     const path = bytes.subarray(offset + PATH_OFFSET, offset + length);
     // A path ends at its terminator; an abstract name may hold zero bytes anywhere.
-    const end = path[0] === 0 ? path.length : path.indexOf(0);
+    if (path[0] === 0) return { host: `@${new TextDecoder().decode(path.subarray(1))}`, port: 0 };
+    const end = path.indexOf(0);
     return { host: new TextDecoder().decode(end < 0 ? path : path.subarray(0, end)), port: 0 };
   }
   return { host: "", port: 0 };

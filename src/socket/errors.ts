@@ -4,16 +4,21 @@
 import { NetError } from "../../scheduler/index.ts";
 import { codeOf, ERRNO, type ErrorCode } from "../../scheduler/internal.ts";
 
+export const EADDRINUSE: number = ERRNO.EADDRINUSE;
 export const EAGAIN: number = ERRNO.EAGAIN;
 export const EADDRNOTAVAIL: number = ERRNO.EADDRNOTAVAIL;
 export const EAFNOSUPPORT: number = ERRNO.EAFNOSUPPORT;
 export const EBADF: number = ERRNO.EBADF;
 export const EBUSY: number = ERRNO.EBUSY;
 export const ECANCELED: number = ERRNO.ECANCELED;
+export const EEXIST: number = ERRNO.EEXIST;
 export const EMSGSIZE: number = ERRNO.EMSGSIZE;
 export const ENETDOWN: number = ERRNO.ENETDOWN;
 export const EINVAL: number = ERRNO.EINVAL;
+export const ENOTCONN: number = ERRNO.ENOTCONN;
+export const ENOTSOCK: number = ERRNO.ENOTSOCK;
 export const EPIPE: number = ERRNO.EPIPE;
+export const EPROTO: number = ERRNO.EPROTO;
 
 /** @returns the error of a call, with a detail where the code alone says too little */
 export function netError(code: ErrorCode, syscall: string, message?: string): NetError {
@@ -41,7 +46,7 @@ export function endpointError(
   message?: string,
 ): NetError {
   return new NetError(codeOf(errno), syscall, {
-    address: host,
+    address: host === "" ? undefined : host,
     port: port === 0 ? undefined : port,
     message,
   });

@@ -54,6 +54,8 @@ export class Stream implements FlowSink {
   readonly flow: StreamFlow;
   readonly #loop: Loop;
   readonly #calls: StreamCalls;
+  /** Whom errors name; null: the peer. */
+  readonly #named: Endpoint | null;
   readonly #ownership: Ownership;
   readonly readers: WaitQueue = new WaitQueue();
   readonly writers: WaitQueue = new WaitQueue();
@@ -64,10 +66,12 @@ export class Stream implements FlowSink {
   #receiver: Wait<unknown> | null = null;
   #sender: Wait<unknown> | null = null;
 
-  constructor(loop: Loop, flow: StreamFlow, calls: StreamCalls) {
+  /** @param named - whom errors name; null: the peer */
+  constructor(loop: Loop, flow: StreamFlow, calls: StreamCalls, named: Endpoint | null = null) {
     this.#loop = loop;
     this.flow = flow;
     this.#calls = calls;
+    this.#named = named;
     flow.sink = this;
     this.#ownership = new Ownership(this);
   }
@@ -168,10 +172,13 @@ export class Stream implements FlowSink {
     const gate = this.gateRecv(wait);
     if (gate !== READY) return gate;
     const wanted = wait.buf.length - wait.bytesReceived;
-    if (wait.isClause && wait.isExact && flow.receivedBytes < wanted) {
+    if (wait.isClause && wait.isExact) {
       // In a choose: all of it or nothing, or another clause would win and these bytes be lost.
-      if (wanted > flow.receiveLimitBytes) return -EINVAL;
-      if (flow.failure === 0 && !flow.isFinished) return PENDING;
+      flow.gather?.(wanted);
+      if (flow.receivedBytes < wanted) {
+        if (wanted > flow.receiveLimitBytes) return -EINVAL;
+        if (flow.failure === 0 && !flow.isFinished) return PENDING;
+      }
     }
     const taken = wanted === 0 ? 0 : flow.receive(wait.buf, wait.bytesReceived, wanted);
     if (taken > 0) wait.bytesReceived += taken;
@@ -218,10 +225,12 @@ export class Stream implements FlowSink {
     if (wait.isClause && flow.sendSpaceBytes < wanted) {
       return wanted > flow.sendLimitBytes ? -EINVAL : PENDING;
     }
-    const taken = wanted === 0 ? 0 : flow.send(wait.data, wait.bytesSent, wanted);
+    const taken = wanted === 0 ? 0 : flow.send(wait.data, wait.bytesSent, wanted, wait.isClause);
     if (taken < 0) return taken;
     wait.bytesSent += taken;
     if (wait.bytesSent === wait.data.length) return READY;
+    // It may have failed behind the bytes that it took, and would not tell again.
+    if (flow.failure !== 0) return flow.failure;
     this.#sender = wait;
     return PENDING;
   }
@@ -261,9 +270,9 @@ export class Stream implements FlowSink {
     if (this.#sender === wait) this.#sender = null;
   }
 
-  /** The error of a call on this stream. */
-  errorOf(errno: number, syscall: string): NetError {
-    return endpointError(errno, syscall, this.flow.remoteEnd);
+  /** The error of a call on this stream. @param message - says more than the code */
+  errorOf(errno: number, syscall: string, message?: string): NetError {
+    return endpointError(errno, syscall, this.#named ?? this.flow.remoteEnd, message);
   }
 
   /** Both ends, for a handle that shows them. */

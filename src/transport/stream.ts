@@ -58,10 +58,20 @@ export interface StreamFlow {
   /** The same, and the peer has ended its direction too. */
   readonly isOrderlyClosed: boolean;
 
-  /** Queues bytes for sending. @returns bytes taken, 0: buffer full, or -errno */
-  send(bytes: Uint8Array, offset: number, length: number): number;
+  /**
+   * Queues bytes for sending.
+   *
+   * @param isWhole - takes all of them, for which there is room (`sendSpaceBytes`)
+   * @returns bytes taken, 0: buffer full, or -errno
+   */
+  send(bytes: Uint8Array, offset: number, length: number, isWhole?: boolean): number;
   /** Takes received bytes. @returns bytes taken, 0: none there, or -errno */
   receive(into: Uint8Array, offset: number, length: number): number;
+  /**
+   * Sees to it that `receivedBytes` counts that many bytes as soon as they have come. Missing:
+   * nothing needs to be done for that.
+   */
+  gather?(wanted: number): void;
   /** Copies received bytes and leaves them there. @returns bytes copied */
   peek(into: Uint8Array, offset: number, length: number): number;
   /** Half-closes: the end of the stream follows the queued bytes. @returns 0 or -errno */
