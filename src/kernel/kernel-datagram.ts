@@ -173,6 +173,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
       this.#unsent.push(this.#sockets.native.shared.tx.slice(offset, offset + length));
     } else if (result < 0) {
       this.#softError = result;
+      this.sink?.flowEvents(EVENT_READABLE);
     }
   }
 
