@@ -365,7 +365,7 @@ const LIMITS: Readonly<Record<keyof SocketsOptions, readonly [number, number, nu
 export function whyNoSockets(): string | null {
   const loaded = loadAddon();
   if (!("addon" in loaded)) return loaded.reason;
-  return "openSockets" in loaded.addon ? null : "the addon is of an older version; build it again";
+  return "socketReceive" in loaded.addon ? null : "the addon is of an older version; build it again";
 }
 
 /**

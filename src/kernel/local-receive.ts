@@ -126,9 +126,12 @@ export class LocalReceive {
   drain(): void {
     const bytes = scratchBytes();
     for (let i = 0; i < DRAINS_PER_ROUND; i++) {
+      // Behind the last bytes there may be the end, of which the kernel has not told yet.
+      this.mayHave = true;
       if (this.#receive(bytes, 0, bytes.length) <= 0) return;
       this.#closeCome();
     }
+    this.mayHave = true;
   }
 
   /** Drops what is here. */

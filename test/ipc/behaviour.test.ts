@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+// The suite of socket behaviour (test/socket/behaviour.ts) over local sockets, as far as it is
+// about streams. What it expects of ports and of resets is left out by name, and has tests of its
+// own here: a local stream has neither.
+
+import { describe, expect, it } from "vitest";
+import { ipc, type Operation } from "../../src/index.ts";
+import { describeWithSockets } from "../native-io/socket-poller.ts";
+import { CANCELLATION } from "../socket/behaviour-cancelling.ts";
+import { CLOSING, HANDLES, RESETS } from "../socket/behaviour-closing.ts";
+import { LINGERING } from "../socket/behaviour-lingering.ts";
+import { DEADLINES, RECEIVE, STREAM } from "../socket/behaviour-streams.ts";
+import type { Pair } from "../socket/support/helpers.ts";
+import { connected, type Scene, scene } from "./support/scene.ts";
+
+const SUITE = {
+  "send and receive": STREAM,
+  receive: RECEIVE,
+  deadlines: DEADLINES,
+  cancellation: CANCELLATION,
+  "the end of a connection": CLOSING,
+  "handles that are gone": HANDLES,
+  resets: RESETS,
+  "linger and release": LINGERING,
+} as const;
+
+/** They open TCP connections of their own, or ask for what only TCP knows. */
+const OF_TCP: ReadonlySet<string> = new Set([
+  "0 and the past mean: only if it need not wait",
+  "accept: the next one gets the connection",
+  "connect: nothing is left",
+  "connect: after cancellation it cannot even begin",
+  "calls that never wait work in a cancelled coroutine",
+  "a connection refused after the handshake does not hurt the listener",
+  "release outlives the coroutine that opened the connection",
+]);
+
+/** A peer that aborts has ended its stream, and nothing else: closing.test.ts. */
+const OF_RESETS: ReadonlySet<string> = new Set([
+  "abort by the peer: ECONNRESET for those who wait and for all later calls",
+  "abort by the peer while closing: ECONNRESET, and the handle is gone",
+  "close with deadline 0 resets unless the peer has closed",
+  "close that is cancelled resets the peer: ECANCELED",
+  "close in a coroutine that is cancelled already: RST, handle gone",
+  "linger at its deadline: ETIMEDOUT here, ECONNRESET there",
+  "linger with deadline 0 resets unless all is acknowledged",
+  "linger that is cancelled: ECANCELED here, ECONNRESET there",
+  "linger in a coroutine that is cancelled already: a reset",
+  "linger of a connection that the peer has reset: ECONNRESET",
+  "abort overtakes linger: EBADF here, ECONNRESET there",
+  "release of a connection that the peer has reset leaves nothing",
+]);
+
+/** The handles have the same calls. */
+function asPair(ends: object): Pair {
+  return ends as Pair;
+}
+
+const WAYS: Readonly<Record<string, (it: Scene) => () => Operation<Pair>>> = {
+  "a path": (it) => {
+    let count = 0;
+    return function* () {
+      return asPair(yield* connected({ ...it, path: `${it.path}-${count++}` }));
+    };
+  },
+  "a pair": () =>
+    function* () {
+      const [client, server] = yield* ipc.pair();
+      return asPair({ client, server });
+    },
+};
+
+it("what is left out of the suite is in the suite", () => {
+  const titles = new Set(Object.values(SUITE).flatMap((group) => group.map((each) => each.title)));
+  for (const title of [...OF_TCP, ...OF_RESETS]) expect(titles).toContain(title);
+});
+
+describeWithSockets("the behaviour of streams", () => {
+  for (const [name, way] of Object.entries(WAYS)) {
+    describe.each(Object.entries(SUITE))(`over ${name}: %s`, (_group, scenarios) => {
+      for (const { title, body } of scenarios) {
+        if (OF_TCP.has(title) || OF_RESETS.has(title)) continue;
+        it(title, () =>
+          scene((its) => {
+            const { kernel } = its;
+            return body({ server: kernel, client: kernel, connected: way(its) });
+          }),
+        );
+      }
+    });
+  }
+});
