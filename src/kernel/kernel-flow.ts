@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A connection over the kernel: a TCP or local stream socket. Bytes to send go straight into the
-// memory shared with the addon, and wait in a buffer of ours only while the kernel takes no more;
-// received bytes lie there until the next crossing, and move to a buffer only if nobody takes
-// them. So a quiet connection holds no memory.
+// A TCP connection over the kernel. Bytes to send go straight into the memory shared with the
+// addon, and wait in a buffer of ours only while the kernel takes no more; received bytes lie there
+// until the next crossing, and move to a buffer only if nobody takes them. So a quiet connection
+// holds no memory.
 //
-//   send:     user ──► shared memory ──► kernel         user ──► backlog ──► shared memory ──► kernel
-//   receive:  kernel ──► shared memory ──► user         kernel ──► shared memory ──► kept ──► user
+//   send:     user ──► shared memory ──► kernel     or  user ──► backlog ──► shared ──► kernel
+//   receive:  kernel ──► shared memory ──► user     or  kernel ──► shared ──► kept ──► user
 
 import { Timer } from "../../scheduler/timer-wheel.ts";
 import { ByteRing } from "../tcp/byte-ring.ts";
@@ -20,10 +20,10 @@ import {
 } from "../transport/stream.ts";
 import { EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE } from "./errno.ts";
 import { flowInfo } from "./flow-info.ts";
+import { KernelReceive } from "./kernel-receive.ts";
 import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
 import {
   EVENT_DATA,
-  EVENT_DESCRIPTOR,
   EVENT_END,
   EVENT_ERROR,
   EVENT_HANGUP,
@@ -32,7 +32,6 @@ import {
   OP_SEND,
   OP_SHUTDOWN,
 } from "./native-sockets.ts";
-import { ReceivedDescriptors } from "./received-descriptors.ts";
 import type { Submitter } from "./submissions.ts";
 
 /** How long a connection that nobody holds may take to end, as in our own TCP. */
@@ -41,12 +40,10 @@ const ORPHAN_MS = 60_000;
 const FIRST_LOOK_MS = 1;
 const LAST_LOOK_MS = 50;
 
-/** What a flow needs to know of its kind. */
+/** Most bytes in buffers of ours. */
 export interface FlowSettings {
   readonly sendLimitBytes: number;
   readonly receiveLimitBytes: number;
-  /** A local stream, which can carry file descriptors. */
-  readonly isLocal: boolean;
 }
 
 class LookTimer extends Timer {
@@ -76,16 +73,9 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   /** Bytes given to the kernel, and taken from it. */
   bytesSent = 0;
   bytesReceived = 0;
-  /** Descriptors that came with bytes that have not been taken; null if none can come. */
-  readonly descriptors: ReceivedDescriptors | null;
-  readonly sockets: KernelSockets;
-  readonly #settings: FlowSettings;
-  /** Received bytes in shared memory. */
-  #viewOffset = 0;
-  #viewLength = 0;
-  /** Received bytes that nobody has taken in their round. */
-  readonly #kept: ByteRing;
-  #keptLength = 0;
+  readonly sendLimitBytes: number;
+  readonly #sockets: KernelSockets;
+  readonly #incoming: KernelReceive;
   /** The kernel receives nothing for us: there was no room. */
   #isStalled = false;
   #isDiscarding = false;
@@ -117,38 +107,32 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     isEstablished: boolean,
     remote: Endpoint | null,
   ) {
-    this.sockets = sockets;
+    this.#sockets = sockets;
     this.id = id;
     this.isEstablished = isEstablished;
-    this.#settings = settings;
+    this.sendLimitBytes = settings.sendLimitBytes;
     this.#remote = remote;
-    this.#kept = new ByteRing(settings.receiveLimitBytes);
+    this.#incoming = new KernelReceive(sockets.native.shared, settings.receiveLimitBytes);
     this.#backlog = new ByteRing(settings.sendLimitBytes);
-    const { native } = sockets;
-    this.descriptors = settings.isLocal ? new ReceivedDescriptors(native) : null;
     sockets.add(this);
     sockets.setRoom(id, settings.receiveLimitBytes);
   }
 
   get localEnd(): Endpoint {
-    this.#local ??= this.sockets.native.name(this.id, false);
+    this.#local ??= this.#sockets.native.name(this.id, false);
     return this.#local;
   }
 
   get remoteEnd(): Endpoint {
-    this.#remote ??= this.sockets.native.name(this.id, true);
+    this.#remote ??= this.#sockets.native.name(this.id, true);
     return this.#remote;
   }
 
   // --- sending -----------------------------------------------------------------------------------
 
-  get sendLimitBytes(): number {
-    return this.#settings.sendLimitBytes;
-  }
-
   get sendSpaceBytes(): number {
     if (this.#wantsFinish || this.failure !== 0) return 0;
-    return this.#settings.sendLimitBytes - this.#direct - this.#backlogLength;
+    return this.sendLimitBytes - this.#direct - this.#backlogLength;
   }
 
   send(bytes: Uint8Array, offset: number, length: number): number {
@@ -179,7 +163,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   get isAcknowledged(): boolean {
     if (this.#isAcknowledged) return true;
     if (!this.#hasFinished || this.failure !== 0 || this.#isClosed) return false;
-    const unsent = this.sockets.native.unsent(this.id);
+    const unsent = this.#sockets.native.unsent(this.id);
     if (unsent < 0) this.#fail(unsent);
     this.#isAcknowledged = unsent === 0;
     return this.#isAcknowledged;
@@ -192,11 +176,11 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   // --- receiving ---------------------------------------------------------------------------------
 
   get receiveLimitBytes(): number {
-    return this.#settings.receiveLimitBytes;
+    return this.#incoming.limitBytes;
   }
 
   get receivedBytes(): number {
-    return this.#keptLength + this.#viewLength;
+    return this.#incoming.length;
   }
 
   get atEnd(): boolean {
@@ -204,38 +188,19 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   }
 
   receive(into: Uint8Array, offset: number, length: number): number {
-    let taken = 0;
-    if (this.#keptLength > 0) taken = this.#takeKept(into, offset, length);
-    if (taken < length && this.#viewLength > 0) {
-      const count = Math.min(length - taken, this.#viewLength);
-      this.#copyView(into, offset + taken, count);
-      this.#viewOffset += count;
-      this.#viewLength -= count;
-      taken += count;
-    }
-    if (taken > 0 && this.descriptors !== null) this.descriptors.passed(this.bytesTaken);
+    const roomBefore = this.#incoming.room;
+    const taken = this.#incoming.take(into, offset, length);
+    if (this.#incoming.room !== roomBefore) this.#makeRoom();
     return taken > 0 || this.isFinished ? taken : this.failure;
   }
 
-  /** Bytes of the stream that the user has taken, or that were dropped. */
-  get bytesTaken(): number {
-    return this.bytesReceived - this.#keptLength - this.#viewLength;
-  }
-
   peek(into: Uint8Array, offset: number, length: number): number {
-    const kept = Math.min(length, this.#keptLength);
-    this.#kept.get(0, into, offset, kept);
-    const rest = Math.min(length - kept, this.#viewLength);
-    if (rest > 0) this.#copyView(into, offset + kept, rest);
-    return kept + rest;
+    return this.#incoming.peek(into, offset, length);
   }
 
   discardReceived(): void {
     this.#isDiscarding = true;
-    this.#viewLength = 0;
-    this.#keptLength = 0;
-    this.#kept.release();
-    this.descriptors?.passed(this.bytesReceived);
+    this.#incoming.clear();
     this.#makeRoom();
   }
 
@@ -286,7 +251,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   }
 
   info(): TcpInfo {
-    return flowInfo(this, this.#isClosed ? null : this.sockets.native);
+    return flowInfo(this, this.#isClosed ? null : this.#sockets.native);
   }
 
   get bufferedBytes(): number {
@@ -310,7 +275,6 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     else if (kind === EVENT_ROOM) this.#roomAgain();
     else if (kind === EVENT_ERROR) this.#error(length);
     else if (kind === EVENT_HANGUP) this.#notify(EVENT_STATE);
-    else if (kind === EVENT_DESCRIPTOR) this.descriptors?.arrived(length);
     if (this.isReleased && kind !== EVENT_DATA && kind !== EVENT_ROOM) this.look(nowMs);
   }
 
@@ -323,30 +287,26 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   flush(_nowMs: number): void {
     this.#isTouched = false;
     if (this.#isClosed || this.failure !== 0 || !this.isEstablished) return;
-    if (this.#isStalled && this.#roomLeft > 0) this.#resume();
+    if (this.#isStalled && this.#incoming.room > 0) this.#resume();
     if (this.#backlogLength > 0 && this.#fromBacklog === 0 && !this.#isBlocked) this.#sendBacklog();
     if (this.#wantsFinish && !this.#isFinishSubmitted && this.unsentBytes === 0) {
-      const { submissions } = this.sockets;
+      const { submissions } = this.#sockets;
       this.#isFinishSubmitted = submissions.add(this, this.id, OP_SHUTDOWN, 0, 0);
       if (!this.#isFinishSubmitted) this.#touch();
     }
   }
 
   keepReceived(): void {
-    if (this.#viewLength === 0) return;
-    const { rx } = this.sockets.native.shared;
-    this.#kept.put(this.#keptLength, rx, this.#viewOffset, this.#viewLength, this.#keptLength);
-    this.#keptLength += this.#viewLength;
-    this.#viewLength = 0;
-    const room = this.#roomLeft;
-    this.sockets.setRoom(this.id, room);
+    if (!this.#incoming.keep()) return;
+    const { room } = this.#incoming;
+    this.#sockets.setRoom(this.id, room);
     this.#isStalled = room === 0;
   }
 
   // --- inside ------------------------------------------------------------------------------------
 
   #sendDirect(bytes: Uint8Array, offset: number, length: number): number {
-    const { submissions, native } = this.sockets;
+    const { submissions, native } = this.#sockets;
     const count = Math.min(length, submissions.room);
     if (count <= 0) return 0;
     const at = submissions.take(count);
@@ -358,7 +318,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   }
 
   #sendBacklog(): void {
-    const { submissions, native } = this.sockets;
+    const { submissions, native } = this.#sockets;
     const count = Math.min(this.#backlogLength, submissions.room);
     if (count <= 0) return this.#touch();
     const at = submissions.take(count);
@@ -390,7 +350,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   /** Bytes that the kernel has left come first, in the order in which they were submitted. */
   #putBack(offset: number, length: number): void {
-    const { tx } = this.sockets.native.shared;
+    const { tx } = this.#sockets.native.shared;
     const at = this.#leftOver;
     const later = new Uint8Array(this.#backlogLength - at);
     this.#backlog.get(at, later, 0, later.length);
@@ -409,16 +369,9 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   #received(offset: number, length: number): void {
     this.bytesReceived += length;
-    this.descriptors?.settle(this.bytesReceived - 1);
-    if (this.#isDiscarding) {
-      this.descriptors?.passed(this.bytesReceived);
-      return;
-    }
-    // Two arrivals in one round: a descriptor has parted them.
-    if (this.#viewLength > 0) this.keepReceived();
-    this.#viewOffset = offset;
-    this.#viewLength = length;
-    this.sockets.holds(this);
+    if (this.#isDiscarding) return;
+    this.#incoming.arrived(offset, length);
+    this.#sockets.holds(this);
     this.#notify(EVENT_READABLE);
   }
 
@@ -431,7 +384,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   #roomAgain(): void {
     if (!this.isEstablished) {
-      const errno = this.sockets.native.error(this.id);
+      const errno = this.#sockets.native.error(this.id);
       if (errno !== 0) return this.#error(errno);
       this.isEstablished = true;
       this.#touch();
@@ -464,43 +417,22 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#notify(EVENT_STATE);
   }
 
-  #takeKept(into: Uint8Array, offset: number, length: number): number {
-    const count = Math.min(length, this.#keptLength);
-    this.#kept.get(0, into, offset, count);
-    this.#keptLength -= count;
-    if (this.#keptLength === 0) this.#kept.emptied();
-    else this.#kept.advance(count);
-    this.#makeRoom();
-    return count;
-  }
-
-  #copyView(into: Uint8Array, offset: number, count: number): void {
-    const { rx } = this.sockets.native.shared;
-    const from = this.#viewOffset;
-    if (count > COPY_LOOP_BYTES) into.set(rx.subarray(from, from + count), offset);
-    else for (let i = 0; i < count; i++) into[offset + i] = rx[from + i] as number;
-  }
-
-  get #roomLeft(): number {
-    return this.#settings.receiveLimitBytes - this.#keptLength;
-  }
-
   #makeRoom(): void {
     if (this.#isClosed) return;
     if (this.#isStalled) this.#touch();
-    else this.sockets.setRoom(this.id, this.#roomLeft);
+    else this.#sockets.setRoom(this.id, this.#incoming.room);
   }
 
   #resume(): void {
-    this.sockets.setRoom(this.id, this.#roomLeft);
-    this.#isStalled = !this.sockets.submissions.add(this, this.id, OP_RESUME, 0, 0);
+    this.#sockets.setRoom(this.id, this.#incoming.room);
+    this.#isStalled = !this.#sockets.submissions.add(this, this.id, OP_RESUME, 0, 0);
     if (this.#isStalled) this.#touch();
   }
 
   #touch(): void {
     if (this.#isTouched) return;
     this.#isTouched = true;
-    this.sockets.touch(this);
+    this.#sockets.touch(this);
   }
 
   #notify(events: number): void {
@@ -510,7 +442,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   #lookIn(delayMs: number): void {
     this.#timer ??= new LookTimer(this);
     this.#timer.delayMs = delayMs;
-    this.sockets.timers.arm(this.#timer, this.sockets.nowMs + delayMs);
+    this.#sockets.timers.arm(this.#timer, this.#sockets.nowMs + delayMs);
   }
 
   #close(isReset: boolean): void {
@@ -518,18 +450,12 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     void this.localEnd;
     void this.remoteEnd;
     this.#isClosed = true;
-    if (this.#timer !== null) this.sockets.timers.cancel(this.#timer);
-    this.#viewLength = 0;
-    this.#keptLength = 0;
+    if (this.#timer !== null) this.#sockets.timers.cancel(this.#timer);
     this.#backlogLength = 0;
     this.#direct = 0;
     // The user may hold the connection for long yet.
-    this.#kept.release();
+    this.#incoming.clear();
     this.#backlog.release();
-    this.descriptors?.clear();
-    this.sockets.close(this, isReset);
+    this.#sockets.close(this, isReset);
   }
 }
-
-/** Below this, a byte loop is faster than a view and `set`. */
-const COPY_LOOP_BYTES = 24;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A listening socket of the kernel's. Connections stay in the kernel's queue until somebody takes
+// A listening TCP socket of the kernel's. Connections stay in the kernel's queue until somebody takes
 // them, so its backlog is what was asked for.
 
 import type { Endpoint, ListenerSink, StreamFlow, StreamListener } from "../transport/stream.ts";
@@ -21,30 +21,24 @@ export class KernelListener implements StreamListener, KernelSocket {
   readonly #sockets: KernelSockets;
   readonly #settings: FlowSettings;
   readonly #sink: ListenerSink;
-  readonly #onAccept: ((id: number) => void) | null;
   readonly #onClose: (listener: KernelListener) => void;
   #isOpen = true;
   /** The kernel may have a connection. */
   #mayHave = true;
   #dropsSeen = 0;
 
-  /**
-   * @param onAccept - prepares an accepted socket
-   * @param onClose - told once it is closed
-   */
+  /** @param onClose - told once it is closed */
   constructor(
     sockets: KernelSockets,
     id: number,
     settings: FlowSettings,
     sink: ListenerSink,
-    onAccept: ((id: number) => void) | null,
     onClose: (listener: KernelListener) => void,
   ) {
     this.#sockets = sockets;
     this.id = id;
     this.#settings = settings;
     this.#sink = sink;
-    this.#onAccept = onAccept;
     this.#onClose = onClose;
     this.localEnd = sockets.native.name(id, false);
     sockets.add(this);
@@ -52,9 +46,7 @@ export class KernelListener implements StreamListener, KernelSocket {
 
   get waiting(): number {
     if (!this.#isOpen || !this.#mayHave) return 0;
-    return this.#settings.isLocal
-      ? 1
-      : (this.#sockets.native.info(this.id)[INFO_UNACKED] as number);
+    return this.#sockets.native.info(this.id)[INFO_UNACKED] as number;
   }
 
   take(): StreamFlow | number | null {
@@ -64,7 +56,6 @@ export class KernelListener implements StreamListener, KernelSocket {
       return null;
     }
     if (id < 0) return id;
-    this.#onAccept?.(id);
     const remote = this.#sockets.native.name(id, true);
     return new KernelFlow(this.#sockets, id, this.#settings, true, remote);
   }
@@ -79,7 +70,7 @@ export class KernelListener implements StreamListener, KernelSocket {
 
   /** Adds what the kernel has dropped since the last time to the counters. */
   countDrops(): void {
-    if (!this.#isOpen || this.#settings.isLocal) return;
+    if (!this.#isOpen) return;
     const drops = this.#sockets.native.drops(this.id);
     this.#sockets.count("tcp.backlogFull", drops - this.#dropsSeen);
     this.#dropsSeen = drops;

@@ -225,13 +225,7 @@ export class NativeSockets {
    * @param about - filled in, ABOUT_*
    * @returns bytes received, 0 at the end, or -errno
    */
-  receive(
-    id: number,
-    into: Uint8Array,
-    offset: number,
-    length: number,
-    about: Int32Array,
-  ): number {
+  receive(id: number, into: Uint8Array, offset: number, length: number, about: Int32Array): number {
     return this.#addon.socketReceive(this.#handle, id, into, offset, length, about);
   }
 

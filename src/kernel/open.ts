@@ -91,6 +91,8 @@ export function listenStream(
   }
   if (id < 0) return id;
   native.option(id, SOL_SOCKET, SO_REUSEADDR, 1);
+  // What is accepted has it from the listener.
+  native.option(id, SOL_TCP, TCP_NODELAY, 1);
   if (family === AF_INET6) native.option(id, SOL_IPV6, IPV6_V6ONLY, place.address === null ? 0 : 1);
   setBuffers(sockets, settings, id);
   const bound = native.bind(id, inetSockaddr(family, address, place.port));
@@ -104,10 +106,7 @@ export function listenStream(
   // The kernel's queue holds one more than it is told.
   const listening = native.listen(id, place.backlog - 1);
   if (listening < 0) return giveUp(sockets, id, listening);
-  const onAccept = (accepted: number): void => {
-    native.option(accepted, SOL_TCP, TCP_NODELAY, 1);
-  };
-  return new KernelListener(sockets, id, settings.flow, sink, onAccept, onClose);
+  return new KernelListener(sockets, id, settings.flow, sink, onClose);
 }
 
 /** Opens a place for datagrams. @returns it, or -errno */

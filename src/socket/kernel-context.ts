@@ -219,7 +219,6 @@ export function createKernelContext(options: KernelContextOptions = {}): KernelC
 const FLOW_SETTINGS = {
   sendLimitBytes: FLOW_BUFFER_BYTES,
   receiveLimitBytes: FLOW_BUFFER_BYTES,
-  isLocal: false,
 } as const;
 
 const USUAL: KernelSettings = {

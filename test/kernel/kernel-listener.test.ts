@@ -10,14 +10,13 @@ import { EVENT_ACCEPTABLE, EVENT_HANGUP, type FakeSocket } from "./support/fake-
 import { bytes, Rig } from "./support/rig.ts";
 
 const EMFILE = -24;
-const SETTINGS = { sendLimitBytes: 100, receiveLimitBytes: 100, isLocal: false };
+const SETTINGS = { sendLimitBytes: 100, receiveLimitBytes: 100 };
 
 interface Listening {
   readonly listener: KernelListener;
   readonly socket: FakeSocket;
   /** Times that it was said to be ready. */
   readonly ready: () => number;
-  readonly prepared: number[];
   readonly closed: KernelListener[];
 }
 
@@ -25,23 +24,17 @@ function listen(rig: Rig): Listening {
   const socket = rig.kernel.make();
   let ready = 0;
   const sink = { listenerReady: () => void ready++ };
-  const prepared: number[] = [];
   const closed: KernelListener[] = [];
-  const listener = new KernelListener(
-    rig.sockets,
-    socket.id,
-    SETTINGS,
-    sink,
-    (id) => prepared.push(id),
-    (which) => closed.push(which),
+  const listener = new KernelListener(rig.sockets, socket.id, SETTINGS, sink, (which) =>
+    closed.push(which),
   );
-  return { listener, socket, ready: () => ready, prepared, closed };
+  return { listener, socket, ready: () => ready, closed };
 }
 
 describe("a listener", () => {
   it("gives what waits, in order, and then nothing until the kernel tells of more", () => {
     const rig = new Rig();
-    const { listener, socket, ready, prepared } = listen(rig);
+    const { listener, socket, ready } = listen(rig);
     const peers = [rig.kernel.make(), rig.kernel.make()];
     socket.backlog.push(...peers);
     socket.tell(EVENT_ACCEPTABLE);
@@ -49,7 +42,6 @@ describe("a listener", () => {
     expect([ready(), listener.waiting]).toEqual([1, 2]);
     const taken = [listener.take(), listener.take()] as KernelFlow[];
     expect(taken.map(({ id }) => id)).toEqual(peers.map(({ id }) => id));
-    expect(prepared).toEqual(peers.map(({ id }) => id));
     expect([listener.take(), listener.waiting]).toEqual([null, 0]);
     expect(taken[0]?.isEstablished).toBe(true);
     expect(rig.sockets.leftovers()).toMatchObject({ sockets: 2, listeners: 1 });

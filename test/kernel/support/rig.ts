@@ -60,7 +60,7 @@ export class Rig {
   /** An open connection. */
   connection(settings: Partial<FlowSettings> = {}, isEstablished = true): Connection {
     const socket = this.kernel.make();
-    const all = { sendLimitBytes: 100, receiveLimitBytes: 100, isLocal: false, ...settings };
+    const all = { sendLimitBytes: 100, receiveLimitBytes: 100, ...settings };
     const flow = new KernelFlow(this.sockets, socket.id, all, isEstablished, REMOTE);
     const told = new Told();
     flow.sink = told;

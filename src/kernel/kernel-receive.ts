@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// What a connection over the kernel has received and nobody has taken: a piece of the memory shared
+// with the addon, good until the next crossing, and behind it what was kept from earlier ones.
+
+import { ByteRing } from "../tcp/byte-ring.ts";
+import type { SharedSockets } from "./native-sockets.ts";
+
+/** Below this, a byte loop is faster than a view and `set`. */
+const COPY_LOOP_BYTES = 24;
+
+/** The received bytes of one connection. */
+export class KernelReceive {
+  readonly limitBytes: number;
+  readonly #shared: SharedSockets;
+  /** In shared memory: younger than what is kept. */
+  #viewOffset = 0;
+  #viewLength = 0;
+  readonly #kept: ByteRing;
+  #keptLength = 0;
+
+  constructor(shared: SharedSockets, limitBytes: number) {
+    this.#shared = shared;
+    this.limitBytes = limitBytes;
+    this.#kept = new ByteRing(limitBytes);
+  }
+
+  /** Bytes that can be taken. */
+  get length(): number {
+    return this.#keptLength + this.#viewLength;
+  }
+
+  /** Bytes that the next crossing may bring, once what is in shared memory has been kept. */
+  get room(): number {
+    return this.limitBytes - this.#keptLength;
+  }
+
+  /** Bytes have come, and lie in shared memory; there is at most one such piece in a round. */
+  arrived(offset: number, length: number): void {
+    if (this.#viewLength > 0) this.keep();
+    this.#viewOffset = offset;
+    this.#viewLength = length;
+  }
+
+  /** Takes bytes, oldest first. @returns how many */
+  take(into: Uint8Array, offset: number, length: number): number {
+    let taken = 0;
+    if (this.#keptLength > 0) {
+      taken = Math.min(length, this.#keptLength);
+      this.#kept.get(0, into, offset, taken);
+      this.#keptLength -= taken;
+      if (this.#keptLength === 0) this.#kept.emptied();
+      else this.#kept.advance(taken);
+    }
+    const count = Math.min(length - taken, this.#viewLength);
+    if (count > 0) {
+      this.#copyView(into, offset + taken, count);
+      this.#viewOffset += count;
+      this.#viewLength -= count;
+    }
+    return taken + count;
+  }
+
+  /** Copies bytes and leaves them there. @returns how many */
+  peek(into: Uint8Array, offset: number, length: number): number {
+    const kept = Math.min(length, this.#keptLength);
+    this.#kept.get(0, into, offset, kept);
+    const count = Math.min(length - kept, this.#viewLength);
+    this.#copyView(into, offset + kept, count);
+    return kept + count;
+  }
+
+  /** Shared memory is about to be overwritten. @returns true if there was something to keep */
+  keep(): boolean {
+    const length = this.#viewLength;
+    if (length === 0) return false;
+    this.#kept.put(this.#keptLength, this.#shared.rx, this.#viewOffset, length, this.#keptLength);
+    this.#keptLength += length;
+    this.#viewLength = 0;
+    return true;
+  }
+
+  /** Drops everything, and gives the memory back. */
+  clear(): void {
+    this.#viewLength = 0;
+    this.#keptLength = 0;
+    this.#kept.release();
+  }
+
+  #copyView(into: Uint8Array, offset: number, count: number): void {
+    const { rx } = this.#shared;
+    const from = this.#viewOffset;
+    if (count > COPY_LOOP_BYTES) into.set(rx.subarray(from, from + count), offset);
+    else for (let i = 0; i < count; i++) into[offset + i] = rx[from + i] as number;
+  }
+}
