@@ -35,7 +35,7 @@ export const NETWORK_OPTIONS = {
   },
   netns: { help: "Network namespace to be in.", default: "", value: "<name|path>" },
   address: {
-    help: `Our address; default ${DEFAULT_ADDRESS}, over the kernel every one.`,
+    help: "Our address; default 10.77.0.2/24, over the kernel every one.",
     default: "",
     value: "<ip/bits>",
   },

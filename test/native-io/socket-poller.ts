@@ -156,7 +156,7 @@ export class Poller {
   }
 
   /** A listener on a free port of 127.0.0.1, or wherever. */
-  listen(sockaddr = sockaddrIn("127.0.0.1", 0), backlog = 511, netns = ""): number {
+  listen(sockaddr: Uint8Array = sockaddrIn("127.0.0.1", 0), backlog = 511, netns = ""): number {
     const id = this.open(sockaddr[0] as number, SOCK_STREAM, netns);
     ok(this.addon.socketBind(this.handle, id, sockaddr));
     ok(this.addon.socketListen(this.handle, id, backlog));
@@ -180,7 +180,7 @@ export class Poller {
   }
 
   /** A TCP connection to itself: its two ends, with all events of its making taken. */
-  tcpPair(listener = this.listen()): [client: number, server: number] {
+  tcpPair(listener: number = this.listen()): [client: number, server: number] {
     const client = this.connect(this.name(listener));
     this.until((events) => events.some((each) => each.id === client));
     const server = this.take(this.accept(listener));
