@@ -2,7 +2,7 @@
 // A datagram socket of the kernel's: UDP, or local. What was received lies in shared memory until
 // the next crossing, and is copied only if nobody takes it in its round.
 //
-//   in shared memory:  [ bytes of the address | bytes of the payload ] [ address, padded ] [ payload ]
+//   in shared memory:  [ length of the address | of the payload ] [ address, padded ] [ payload ]
 
 import type { DatagramEnd, DatagramFlow, ReceivedDatagram } from "../transport/datagram.ts";
 import {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A listening TCP socket of the kernel's. Connections stay in the kernel's queue until somebody takes
-// them, so its backlog is what was asked for.
+// A listening TCP socket of the kernel's. Connections stay in the kernel's queue until somebody
+// takes them, so its backlog is what was asked for.
 
 import type { Endpoint, ListenerSink, StreamFlow, StreamListener } from "../transport/stream.ts";
 import { EAGAIN } from "./errno.ts";
