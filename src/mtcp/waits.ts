@@ -7,7 +7,16 @@ import type { FlowSink, StreamFlow } from "../transport/stream.ts";
 import { contextOf, lookup, openContext } from "./context.ts";
 import type { EpollEvent } from "./epoll.ts";
 import { tryCollect } from "./epoll-calls.ts";
-import { EACCES, EAGAIN, EBADF, EINPROGRESS, EINVAL, ENOTCONN, ETIMEDOUT } from "./errno.ts";
+import {
+  EACCES,
+  EAGAIN,
+  EALREADY,
+  EBADF,
+  EINPROGRESS,
+  EINVAL,
+  ENOTCONN,
+  ETIMEDOUT,
+} from "./errno.ts";
 import { PIPE_BYTES } from "./pipe.ts";
 import type { Pollable } from "./pollable.ts";
 import type { IntRef, SockaddrIn } from "./sockaddr.ts";
@@ -210,7 +219,9 @@ export class ConnectTwin extends Twin {
     }
     // Closed meanwhile, or the whole context destroyed.
     const found = lookup(mctx, sockid);
-    return typeof found === "number" ? found : this.#socket.connectOutcome();
+    if (typeof found === "number") return found;
+    // Somebody else was told how this attempt ended, and has begun another.
+    return this.#socket.attempt === this.#attempt ? this.#socket.connectOutcome() : -EALREADY;
   }
 
   protected override queueOf(poll: Pollable): WaitQueue {

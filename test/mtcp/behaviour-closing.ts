@@ -79,6 +79,30 @@ export const CLOSING: readonly Scenario[] = [
     expect(yield* closing.join(soon())).toBe(0);
   }),
 
+  scenario("blocking.close drops what still arrives, however much that is", function* (it) {
+    const { server, client } = it;
+    const { served, dialed } = yield* connected(it);
+    const bytes = new Uint8Array(2_000_000);
+    const writing = yield* go(() =>
+      mtcp.blocking.write(server, served, bytes, bytes.length, soon()),
+    );
+    yield* quiet(20);
+    const closing = yield* go(() => mtcp.blocking.close(client, dialed, soon()));
+    expect(yield* writing.join(soon())).toBe(bytes.length);
+    expect(mtcp.close(server, served)).toBe(0);
+    expect(yield* closing.join(soon())).toBe(0);
+  }),
+
+  scenario("blocking.close after shutdown, and after the peer's end", function* (it) {
+    const { server, client } = it;
+    const { served, dialed } = yield* connected(it);
+    good(client, mtcp.shutdown(client, dialed, mtcp.SHUT_RDWR));
+    expect(yield* hear(server, served)).toBe("");
+    const closing = yield* go(() => mtcp.blocking.close(client, dialed, soon()));
+    expect(yield* mtcp.blocking.close(server, served, soon())).toBe(0);
+    expect(yield* closing.join(soon())).toBe(0);
+  }),
+
   scenario("blocking.close that is late resets the connection: ETIMEDOUT", function* (it) {
     const { server, client } = it;
     const { served, dialed } = yield* connected(it);

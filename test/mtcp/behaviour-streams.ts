@@ -9,12 +9,15 @@ import {
   bad,
   bytesOf,
   connected,
+  epoll,
   good,
   hear,
+  readyNow,
   type Scenario,
   say,
   scenario,
   soon,
+  watch,
 } from "./support/scene.ts";
 
 const TOO_MUCH = 20_000_000;
@@ -188,6 +191,27 @@ export const STREAMS: readonly Scenario[] = [
     expect(mtcp.read(server, served, new Uint8Array(8), 8)).toBe(0);
     yield* say(server, served, "deaf, not dumb");
     expect(yield* hear(client, dialed)).toBe("deaf, not dumb");
+  }),
+
+  scenario("shutdown ends what others wait for on the same socket", function* (it) {
+    const { client } = it;
+    const { dialed } = yield* connected(it);
+    const { blocking, EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLHUP, EPOLLET } = mtcp;
+    const epid = epoll(client);
+    watch(client, epid, dialed, EPOLLIN | EPOLLRDHUP | EPOLLET);
+    expect(readyNow(client, epid)).toEqual([]);
+    const reading = yield* go(() => blocking.read(client, dialed, new Uint8Array(1), 1, soon()));
+    const chunk = new Uint8Array(TOO_MUCH);
+    const writing = yield* go(() => blocking.write(client, dialed, chunk, TOO_MUCH, soon()));
+    yield* sleep(now() + 50);
+    good(client, mtcp.shutdown(client, dialed, mtcp.SHUT_RDWR));
+    expect(readyNow(client, epid)).toEqual([[dialed, EPOLLIN | EPOLLRDHUP | EPOLLHUP]]);
+    expect(yield* reading.join(soon())).toBe(0);
+    expect(yield* writing.join(soon())).toBeLessThan(TOO_MUCH);
+    bad(client, yield* blocking.write(client, dialed, chunk, 1, soon()), mtcp.EPIPE);
+    const event = { events: EPOLLOUT, data: dialed };
+    good(client, mtcp.epollCtl(client, epid, mtcp.EPOLL_CTL_MOD, dialed, event));
+    expect(readyNow(client, epid)).toEqual([[dialed, EPOLLOUT | EPOLLHUP]]);
   }),
 
   scenario("the twins end with the deadline: ETIMEDOUT, and nothing is lost", function* (it) {

@@ -2,7 +2,7 @@
 // Initialising, the configuration, contexts and whose they are.
 
 import { afterEach, describe, expect, it } from "vitest";
-import { codeOf } from "../../scheduler/internal.ts";
+import { codeOf, currentCoroutine } from "../../scheduler/internal.ts";
 import {
   bundle,
   createContext,
@@ -169,6 +169,20 @@ describe("createContext", () => {
       mtcp.init({ network: () => "tap0" as never });
       expect(() => mtcp.createContext(0)).toThrow(TypeError);
       yield* sleep(0);
+    }));
+
+  it("is nobody's once it is destroyed", () =>
+    simScene(function* ({ client }) {
+      mtcp.destroyContext(client);
+      const owned = (): number => currentCoroutine()?.bundleForOwn().resourceCount ?? -1;
+      const before = owned();
+      for (let i = 0; i < 3; i++) {
+        const mctx = mtcp.createContext(1);
+        expect(owned()).toBe(before + 1);
+        mtcp.destroyContext(mctx);
+        expect(owned()).toBe(before);
+      }
+      yield* quiet(0);
     }));
 
   it("belongs to the coroutine that makes it: its end resets every socket", () =>

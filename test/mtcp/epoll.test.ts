@@ -174,6 +174,21 @@ describe("what is told", () => {
       yield* quiet(0);
     }));
 
+  it("level: a write that fills the buffer to the last byte, and then there is room", () =>
+    inScene(
+      function* (it) {
+        const { client } = it;
+        const { dialed } = yield* connected(it);
+        const epid = epoll(client);
+        watch(client, epid, dialed, EPOLLOUT);
+        expect(mtcp.write(client, dialed, new Uint8Array(64), 64)).toBe(64);
+        expect(readyNow(client, epid)).toEqual([]);
+        yield* quiet();
+        expect(readyNow(client, epid)).toEqual([[dialed, EPOLLOUT]]);
+      },
+      { sndbuf: 64 },
+    ));
+
   it("a socket that is neither connected nor connecting is not ready for anything", () =>
     inScene(function* ({ client }) {
       const epid = epoll(client);

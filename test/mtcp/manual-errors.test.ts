@@ -3,7 +3,7 @@
 // that POSIX adds.
 
 import { describe, expect, it } from "vitest";
-import { now, type Operation } from "../../src/index.ts";
+import { go, now, type Operation, yieldNow } from "../../src/index.ts";
 import * as mtcp from "../../src/mtcp/index.ts";
 import {
   bad,
@@ -98,6 +98,22 @@ describe("connect", () => {
     bad(client, dial(client, sockid, host, 80), mtcp.EINPROGRESS);
     bad(client, dial(client, sockid, host, 80), mtcp.EALREADY);
     yield* quiet(0);
+  });
+
+  it("EALREADY: another was told of the failure, and connects again", async () => {
+    const link = { delayMs: 0 };
+    const op: Body = function* ({ server, client, host }) {
+      const { port } = nameOf(server, listening(server));
+      const sockid = stream(client);
+      const waiting = yield* go(() => dialing(client, sockid, host, 9));
+      yield* yieldNow();
+      // Always ready, so that it is there before who waits.
+      while (soError(client, sockid) === 0) yield* yieldNow();
+      bad(client, dial(client, sockid, host, port), mtcp.EINPROGRESS);
+      bad(client, yield* waiting.join(soon()), mtcp.EALREADY);
+      expect(mtcp.close(client, sockid)).toBe(0);
+    };
+    await simScene(op, { server: { link }, client: { link } });
   });
 
   error("EBADF", "not a valid descriptor", function* ({ client, host }) {
