@@ -22,10 +22,10 @@ export class Descriptor {
     core.references++;
     this.handle = addDescriptor(this);
     this.#ownership = new Ownership(this);
-    const home = homeCoroutine();
-    if (home !== null && home !== currentCoroutine()) {
-      this.#ownership.moveTo("socket", home.bundleForOwn());
-    }
+    // Opened in a completion routine: it is of whoever the routine runs for, unless that ends now.
+    const bundle = homeCoroutine()?.bundleForOwn();
+    const isMoved = bundle !== undefined && bundle !== currentCoroutine()?.bundleForOwn();
+    if (isMoved && !bundle.isClosed) this.#ownership.moveTo("socket", bundle);
   }
 
   /** False once its number is stale. */

@@ -183,6 +183,36 @@ export const BLOCKING: readonly Scenario[] = [
     expectAll(yield* readAll(server), pattern(5));
   }),
 
+  scenario("what a cancelled recv leaves is for the next in the queue", function* (net) {
+    const { client, server } = yield* connected(net);
+    const whole = yield* blocked(() => winsock.recv(server, new Uint8Array(9), 9, 8));
+    const part = yield* blocked(() => winsock.recv(server, new Uint8Array(9), 9, 0));
+    yield* sendAll(client, pattern(5));
+    yield* sleep(now() + 20);
+    expect([whole.outcome(), part.outcome()]).toEqual([null, null]);
+    whole.cancel();
+    expect(yield* whole.ended()).toEqual([winsock.SOCKET_ERROR, winsock.WSAEINTR]);
+    expect((yield* part.ended())[0]).toBe(5);
+  }),
+
+  scenario(
+    "MSG_WAITALL of more than a buffer holds: what it has when it is cancelled",
+    function* (net) {
+      const { client, server } = yield* connected(net);
+      const bytes = pattern(3_000_000);
+      const buf = new Uint8Array(4_000_000);
+      const receiving = yield* blocked(() => winsock.recv(server, buf, buf.length, 8));
+      yield* sendAll(client, bytes);
+      good(winsock.shutdown(client, winsock.SD_SEND));
+      receiving.cancel();
+      const [got] = yield* receiving.ended();
+      expect(got).toBeGreaterThan(1_000_000);
+      // Together with the rest it is all there was.
+      const rest = yield* readAll(server);
+      expectAll({ ...rest, bytes: Buffer.concat([buf.subarray(0, got), rest.bytes]) }, bytes);
+    },
+  ),
+
   scenario("a connect that was cancelled can be tried again", function* (net) {
     const { s, call } = yield* (CALLS["connect"] as Stage)(net);
     const connecting = yield* blocked(call);
@@ -210,6 +240,25 @@ export const BLOCKING: readonly Scenario[] = [
     worker.cancel();
     expectAll(yield* readAll(server), pattern(10));
     expect(results).toEqual([0, 0, 0]);
+  }),
+
+  scenario("a call that has not begun when its socket is closed: WSAEINTR", function* (net) {
+    const { client, server } = yield* connected(net);
+    nonBlocking(server);
+    // It has had its share of calls that need not wait: the next begins when others have run.
+    const asking = yield* go(function* () {
+      const buf = new Uint8Array(1);
+      while ((yield* winsock.recv(server, buf, 1, 0)) !== 1) {
+        const code = winsock.getLastError();
+        if (code !== winsock.WSAEWOULDBLOCK) return code;
+      }
+      return 0;
+    });
+    yield* yieldNow();
+    expect(asking.isEnded).toBe(false);
+    good(yield* winsock.closesocket(server));
+    expect(yield* asking.join(soon())).toBe(winsock.WSAEINTR);
+    expectAll(yield* readAll(client), new Uint8Array(0));
   }),
 
   scenario(

@@ -4,6 +4,7 @@
 import { expect } from "vitest";
 import { go, now, type Operation, sleep, withNetwork } from "../../src/index.ts";
 import * as winsock from "../../src/winsock/index.ts";
+import { allDescriptors } from "../../src/winsock/table.ts";
 import {
   bad,
   connected,
@@ -252,6 +253,48 @@ export const OPENING: readonly Scenario[] = [
       expect(good(yield* winsock.recv(server, buf, 10, 0))).toBe(10);
     },
   ),
+
+  scenario("whoever runs listen, accept or finds a connection made may end", function* (net) {
+    const listener = stream();
+    const { s: other, name } = yield* listening(net.server);
+    const helper = yield* go(function* () {
+      yield* withNetwork(net.server, function* () {
+        good(winsock.bind(listener, { ...ANY, address: net.server.address }));
+        good(winsock.listen(listener, 5));
+      });
+    });
+    yield* helper.join(soon());
+    const where = nobody();
+    good(winsock.getsockname(listener, where));
+    // Its descriptor ends with the coroutine that accepts; the connection is held by another.
+    const client = yield* connecting(net.client, where);
+    let kept = 0;
+    const accepting = yield* go(function* () {
+      const mine = good(yield* winsock.accept(listener));
+      yield* sleep(now() + 20);
+      expect(kept).toBeGreaterThan(0);
+      return mine;
+    });
+    while (kept === 0) {
+      yield* sleep(now() + 1);
+      const made = allDescriptors().find(
+        ({ core }) => core.stream?.flow.localEnd.port === where.port,
+      );
+      if (made !== undefined) kept = good(winsock.duplicateSocket(made.handle));
+    }
+    yield* fails(winsock.WSAENOTSOCK, winsock.closesocket(yield* accepting.join(soon())));
+    yield* sendAll(client, pattern(5));
+    expect(good(yield* winsock.recv(kept, new Uint8Array(5), 5, 8))).toBe(5);
+    const s = stream();
+    nonBlocking(s);
+    yield* withNetwork(net.client, () => fails(winsock.WSAEWOULDBLOCK, winsock.connect(s, name)));
+    const finding = yield* go(function* () {
+      while (winsock.getpeername(s, nobody()) !== 0) yield* sleep(now() + 1);
+    });
+    yield* finding.join(soon());
+    good(yield* winsock.accept(other));
+    good(yield* winsock.send(s, pattern(5), 5, 0));
+  }),
 
   scenario("the end of its owner closes a socket hard", function* (net) {
     const { s: listener, name } = yield* listening(net.server);

@@ -21,6 +21,7 @@ import {
   scenario,
   sendAll,
   soon,
+  stream,
 } from "./support/helpers.ts";
 
 const FLOOD = pattern(FLOOD_BYTES);
@@ -311,6 +312,40 @@ const IN_PROGRESS: readonly Scenario[] = [
     expect(hasEnded).toBe(true);
     nonBlocking(server, false);
     expect(good(yield* winsock.recv(client, buf, 10, 8))).toBe(10);
+  }),
+
+  scenario("what a completion routine opens is of whoever began the operation", function* (net) {
+    const { client, server } = yield* connected(net);
+    const opened: number[] = [];
+    const codes: number[] = [];
+    const buf = new Uint8Array(1);
+    const starter = yield* go(function* () {
+      const slow = new Overlapped({
+        *completionRoutine() {
+          opened.push(stream());
+          try {
+            yield* sleep(-1);
+          } finally {
+            // The starter has ended: there is nobody left whose anything new could be.
+            opened.push(winsock.socket(winsock.AF_INET, winsock.SOCK_STREAM, 0));
+            winsock.wsaRecv(server, buf, 0, new Overlapped());
+            codes.push(winsock.getLastError());
+          }
+        },
+      });
+      const quick = new Overlapped({ completionRoutine: () => opened.push(stream()) });
+      winsock.wsaRecv(server, buf, 0, slow);
+      winsock.wsaRecv(server, buf, 0, quick);
+      yield* sleep(now() + 60);
+      // Both routines have opened one, and one of them has ended.
+      expect(opened).toHaveLength(2);
+      for (const s of opened) good(winsock.ioctlsocket(s, winsock.FIONBIO, { value: 1 }));
+    });
+    yield* sendAll(client, pattern(2));
+    yield* starter.join(soon());
+    expect(codes).toEqual([winsock.WSAEINTR]);
+    expect(opened).toHaveLength(3);
+    for (const s of opened) yield* fails(winsock.WSAENOTSOCK, winsock.closesocket(s));
   }),
 
   scenario("an error in a completion routine ends whoever began the operation", function* (net) {

@@ -2,8 +2,10 @@
 // closesocket to the millisecond and on the wire, row by row of its table. One way takes 10 ms.
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { go, now, type Operation, sleep, withDeadline } from "../../src/index.ts";
+import { Timer } from "../../scheduler/internal.ts";
+import { currentLoop, go, now, type Operation, sleep, withDeadline } from "../../src/index.ts";
 import * as winsock from "../../src/winsock/index.ts";
+import { allDescriptors } from "../../src/winsock/table.ts";
 import {
   cut,
   expectGone,
@@ -15,6 +17,7 @@ import {
 } from "../socket/support/sim.ts";
 import {
   connected,
+  connecting,
   dontLinger,
   expectAll,
   FLOOD_BYTES,
@@ -22,6 +25,7 @@ import {
   fill,
   good,
   linger,
+  listening,
   nonBlocking,
   pattern,
   readAll,
@@ -210,15 +214,17 @@ describe("SO_LINGER with an interval, blocking", () => {
     );
   });
 
-  it("waits for nothing when all was acknowledged after shutdown", async () => {
-    await onWire(function* ({ s, peer }) {
+  it("waits for nothing when all was acknowledged after shutdown, and resets nothing", async () => {
+    const seen = await onWire(function* ({ s, peer }) {
       yield* sendAll(s, pattern(1_000));
       good(winsock.shutdown(s, winsock.SD_SEND));
       yield* sleep(now() + 100);
       linger(s, 60);
       expect(yield* timed(s)).toEqual({ ...DONE, tookMs: 0 });
       expectAll(yield* readAll(peer), pattern(1_000));
+      good(yield* winsock.closesocket(peer));
     });
+    expect(seen).toEqual({ fins: 1, resets: 0 });
   });
 });
 
@@ -273,5 +279,56 @@ describe("WSAENETDOWN", () => {
         expectGone(client);
       });
     }
+  });
+});
+
+/** Beyond what the test lasts. */
+const NEVER_MS = 1_000_000;
+
+/** Closes a descriptor between the arrival of frames and the next step of any coroutine. */
+class Closer extends Timer {
+  readonly #s: number;
+
+  constructor(s: number) {
+    super();
+    this.#s = s;
+  }
+
+  override fire(): void {
+    const found = allDescriptors().find(({ handle }) => handle === this.#s);
+    found?.close(false);
+  }
+}
+
+describe("accept", () => {
+  /** Two accepts wait; the first one's descriptor is closed at `closeAtMs`. */
+  function* accepted(it: Scene, closeAtMs: number): Operation<number> {
+    const { s, name } = yield* listening(it.server);
+    const other = good(winsock.duplicateSocket(s));
+    const first = yield* go(() => winsock.accept(s));
+    const second = yield* go(function* () {
+      const mine = yield* winsock.accept(other);
+      return mine === winsock.INVALID_SOCKET ? 0 : now();
+    });
+    yield* sleep(now() + 1);
+    const closer = new Closer(s);
+    const { timers } = currentLoop();
+    timers.arm(closer, closeAtMs);
+    yield* go(function* () {
+      yield* connecting(it.client, name);
+      yield* sleep(-1);
+    });
+    const firstResult = yield* first.join(soon());
+    timers.cancel(closer);
+    if (closeAtMs === NEVER_MS) return good(firstResult) > 0 ? now() : 0;
+    expect(firstResult).toBe(winsock.INVALID_SOCKET);
+    return yield* second.join(soon());
+  }
+
+  it("passes a connection on whose descriptor is closed in the moment it comes", async () => {
+    // When it comes, from a run in which nobody closes anything.
+    const { result: comesAtMs } = await scene((it) => accepted(it, NEVER_MS));
+    const { result: passedOnAtMs } = await scene((it) => accepted(it, comesAtMs));
+    expect(passedOnAtMs).toBe(comesAtMs);
   });
 });
