@@ -203,7 +203,8 @@ void Sockets::Mark(Socket* socket, uint32_t mask) {
     const bool is_hangup =
         (mask & EPOLLHUP) != 0 || ((mask & EPOLLRDHUP) != 0 && socket->Is(kHasEnded));
     if (is_hangup) socket->Set(kTellHangup);
-    if (socket->Is(kAwaitsFinAck) && UnsentOf(*socket) <= 0) {
+    // Who is told of a hangup asks for itself.
+    if (!is_hangup && socket->Is(kAwaitsFinAck) && UnsentOf(*socket) <= 0) {
       socket->Clear(kAwaitsFinAck);
       socket->Set(kTellHangup);
     }

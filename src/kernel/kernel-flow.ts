@@ -97,21 +97,24 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   #isClosed = false;
   #timer: LookTimer | null = null;
   #endAtMs = Number.POSITIVE_INFINITY;
-  #local: Endpoint | null = null;
+  #local: Endpoint | null;
   #remote: Endpoint | null;
 
+  /** @param remote, local - null: asked for when somebody wants to know */
   constructor(
     sockets: KernelSockets,
     id: number,
     settings: FlowSettings,
     isEstablished: boolean,
     remote: Endpoint | null,
+    local: Endpoint | null = null,
   ) {
     this.#sockets = sockets;
     this.id = id;
     this.isEstablished = isEstablished;
     this.sendLimitBytes = settings.sendLimitBytes;
     this.#remote = remote;
+    this.#local = local;
     this.#incoming = new KernelReceive(sockets.native.shared, settings.receiveLimitBytes);
     this.#backlog = new ByteRing(settings.sendLimitBytes);
     sockets.add(this);

@@ -7,6 +7,9 @@ import { EAGAIN } from "./errno.ts";
 import { type FlowSettings, KernelFlow } from "./kernel-flow.ts";
 import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
 import { EVENT_ACCEPTABLE, EVENT_ERROR, INFO_UNACKED } from "./native-sockets.ts";
+import { ANY_V4, ANY_V6 } from "./wildcards.ts";
+
+const WILDCARDS: readonly string[] = [ANY_V4.toString(), ANY_V6.toString()];
 
 /** One listening socket. */
 export class KernelListener implements StreamListener, KernelSocket {
@@ -22,6 +25,8 @@ export class KernelListener implements StreamListener, KernelSocket {
   readonly #settings: FlowSettings;
   readonly #sink: ListenerSink;
   readonly #onClose: (listener: KernelListener) => void;
+  /** Our end of every connection; null: as the connection came, for we listen on every address. */
+  readonly #acceptedEnd: Endpoint | null;
   #isOpen = true;
   /** The kernel may have a connection. */
   #mayHave = true;
@@ -41,6 +46,7 @@ export class KernelListener implements StreamListener, KernelSocket {
     this.#sink = sink;
     this.#onClose = onClose;
     this.localEnd = sockets.native.name(id, false);
+    this.#acceptedEnd = WILDCARDS.includes(this.localEnd.host) ? null : this.localEnd;
     sockets.add(this);
   }
 
@@ -57,7 +63,7 @@ export class KernelListener implements StreamListener, KernelSocket {
     }
     if (id < 0) return id;
     const remote = this.#sockets.native.name(id, true);
-    return new KernelFlow(this.#sockets, id, this.#settings, true, remote);
+    return new KernelFlow(this.#sockets, id, this.#settings, true, remote, this.#acceptedEnd);
   }
 
   close(_nowMs: number): void {
