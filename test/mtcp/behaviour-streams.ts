@@ -185,7 +185,14 @@ export const STREAMS: readonly Scenario[] = [
   scenario("after SHUT_RD nothing is read, and the peer can still write", function* (it) {
     const { server, client } = it;
     const { served, dialed } = yield* connected(it);
+    const { blocking, EPOLLIN, EPOLLRDHUP, EPOLLET } = mtcp;
+    const epid = epoll(server);
+    watch(server, epid, served, EPOLLIN | EPOLLRDHUP | EPOLLET);
+    const reading = yield* go(() => blocking.read(server, served, new Uint8Array(1), 1, soon()));
+    yield* sleep(now() + 5);
     good(server, mtcp.shutdown(server, served, mtcp.SHUT_RD));
+    expect(readyNow(server, epid)).toEqual([[served, EPOLLIN | EPOLLRDHUP]]);
+    expect(yield* reading.join(soon())).toBe(0);
     const bytes = pattern(1_000_000);
     expect(yield* mtcp.blocking.write(client, dialed, bytes, bytes.length, soon())).toBe(1_000_000);
     expect(mtcp.read(server, served, new Uint8Array(8), 8)).toBe(0);
