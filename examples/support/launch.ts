@@ -74,6 +74,11 @@ export function launch(settings: NetworkSettings, program: Program): Promise<voi
   return run(settings, program).catch((error: unknown) => tell(program.name, error));
 }
 
+/** The same for a program that needs no network. */
+export function launchLocal(name: string, run: () => Operation<unknown>): Promise<void> {
+  return runMain({ name, run }, function* () {}).catch((error: unknown) => tell(name, error));
+}
+
 /** Our address with its prefix length, where the stack is ours. */
 function addressOf(settings: NetworkSettings): string {
   return settings.address === "" ? DEFAULT_ADDRESS : settings.address;
@@ -107,7 +112,10 @@ function onKernel(settings: NetworkSettings, program: Program): Promise<void> {
   });
 }
 
-function runMain(program: Program, setUp: () => Operation<void>): Promise<void> {
+function runMain(
+  program: Pick<Program, "name" | "run">,
+  setUp: () => Operation<void>,
+): Promise<void> {
   return main(function* () {
     try {
       yield* setUp();

@@ -102,7 +102,7 @@ export class LocalFlow implements StreamFlow, KernelSocket {
     if (this.#wantsFinish) return EPIPE;
     if (this.#rest !== null) return 0;
     const taken = this.#give(bytes, offset, length);
-    if (taken < 0 || taken === length || !isWhole) return taken;
+    if (!isWhole || taken === length || this.failure !== 0) return taken;
     this.#rest = bytes.slice(offset + taken, offset + length);
     return length;
   }

@@ -110,6 +110,37 @@ describe("on a simulated network", () => {
   });
 });
 
+describe("ipc-echo", () => {
+  it("talks to itself, and leaves no file", async () => {
+    const { code, output, errors } = await run("ipc-echo", "--count", "2");
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    const file = /^listening at (\S+)$/m.exec(output)?.[1] as string;
+    expect(output).toMatch(/^the server says hello from process \d+$/m);
+    expect(output).toMatch(/^2: "hello" came back\nclosed: .*\nconnections served: 1$/m);
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it("talks between two processes; the server says hello on the client's output", async () => {
+    const at = ["--path", path.join(tmpdir(), `caraway-example-${process.pid}`)];
+    const server = Program.example("ipc-echo", "--role", "server", ...at);
+    await server.printed(/^listening at/m);
+    const { code, output, errors } = await run("ipc-echo", "--role", "client", ...at);
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    expect(output).toMatch(
+      new RegExp(`^the server says hello from process ${server.child.pid}$`, "m"),
+    );
+    server.signal("SIGINT");
+    expect(await server.exitCode()).toBe(130);
+    expect(server.output).toMatch(/connections served: 1\n$/);
+    expect(server.errors).toBe("");
+    const late = await run("ipc-echo", "--role", "client", ...at);
+    expect(late.code).toBe(1);
+    expect(late.errors).toMatch(
+      /^ipc-echo: ENOENT: no such file or directory, ipc.connect \/.*\n$/,
+    );
+  });
+});
+
 describe("lossy-link", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "caraway-"));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -94,38 +94,36 @@ describeWithSockets("close", () => {
       yield* server.close(0);
     }));
 
-  it.each([
-    ["ends without reading", (server: IpcConnection) => server.abort()],
-    [
-      "has read a part",
-      function* (server: IpcConnection) {
-        yield* recvText(server, 3);
-        server.abort();
-      },
-    ],
-    [
-      "half-closes, and then ends without reading",
-      function* (server: IpcConnection) {
-        server.done();
-        yield* sleep(now() + 10);
-        server.abort();
-      },
-    ],
-  ])("of whom the peer %s is ECONNRESET, never success", (_what, leave) =>
-    scene(function* (it) {
-      for (const waitMs of [0, 5]) {
-        const path = `${it.path}-${waitMs}`;
-        const { client, server } = yield* connected({ ...it, path });
-        yield* client.send(bytesOf("hello"), soon());
-        // Long enough to be read by a library that reads ahead.
-        yield* sleep(now() + waitMs);
-        const closing = yield* goFailing(() => client.close(soon()));
-        yield* sleep(now() + waitMs);
-        yield* leave(server) ?? sleep(0);
-        expect(yield* closing.join(soon())).toBe("ECONNRESET");
-        yield* expectGone(client);
-      }
-    }),
+  const LEAVING: Readonly<Record<string, (server: IpcConnection) => Operation<void>>> = {
+    *"ends without reading"(server) {
+      server.abort();
+    },
+    *"has read a part"(server) {
+      yield* recvText(server, 3);
+      server.abort();
+    },
+    *"half-closes, and then ends without reading"(server) {
+      server.done();
+      yield* sleep(now() + 10);
+      server.abort();
+    },
+  };
+  it.each(Object.entries(LEAVING))(
+    "of whom the peer %s is ECONNRESET, never success",
+    (_what, leave) =>
+      scene(function* (it) {
+        for (const waitMs of [0, 5]) {
+          const { client, server } = yield* connected({ ...it, path: `${it.path}-${waitMs}` });
+          yield* client.send(bytesOf("hello"), soon());
+          // Long enough to be read by a library that reads ahead.
+          yield* sleep(now() + waitMs);
+          const closing = yield* goFailing(() => client.close(soon()));
+          yield* sleep(now() + waitMs);
+          yield* leave(server);
+          expect(yield* closing.join(soon())).toBe("ECONNRESET");
+          yield* expectGone(client);
+        }
+      }),
   );
 
   it("after the peer has gone without reading is ECONNRESET, whatever was received since", () =>
