@@ -47,6 +47,26 @@ export interface KernelLeftovers {
   readonly timers: number;
 }
 
+/**
+ * Sockets that something is to be done for once, in order. A count instead of the array's own
+ * length: setting that is a call into the engine's runtime, in every round.
+ */
+class Gathered {
+  count = 0;
+  readonly #sockets: (KernelSocket | null)[] = [];
+
+  add(socket: KernelSocket): void {
+    this.#sockets[this.count++] = socket;
+  }
+
+  /** Takes one out, from 0 to `count` - 1; `count` is the caller's to set back. */
+  take(index: number): KernelSocket {
+    const socket = this.#sockets[index] as KernelSocket;
+    this.#sockets[index] = null;
+    return socket;
+  }
+}
+
 /** The sockets of one loop, and the memory they share with the addon. */
 export class KernelSockets {
   readonly native: NativeSockets;
@@ -60,10 +80,10 @@ export class KernelSockets {
   #open: number;
   #listeners: number;
   /** Have received bytes in shared memory. */
-  #holding: KernelSocket[];
+  readonly #holding: Gathered;
   /** Have something to send at the end of the round. */
-  #touched: KernelSocket[];
-  #spare: KernelSocket[];
+  #touched: Gathered;
+  #spare: Gathered;
 
   constructor(native: NativeSockets, timers: TimerWheel) {
     this.native = native;
@@ -74,9 +94,9 @@ export class KernelSockets {
     this.#sockets = [];
     this.#open = 0;
     this.#listeners = 0;
-    this.#holding = [];
-    this.#touched = [];
-    this.#spare = [];
+    this.#holding = new Gathered();
+    this.#touched = new Gathered();
+    this.#spare = new Gathered();
   }
 
   /** Open sockets. */
@@ -87,8 +107,9 @@ export class KernelSockets {
   /** The one crossing of a round. @returns work done, a count */
   poll(nowMs: number): number {
     this.nowMs = nowMs;
-    for (const socket of this.#holding) socket.keepReceived();
-    this.#holding.length = 0;
+    const holding = this.#holding;
+    for (let i = 0; i < holding.count; i++) holding.take(i).keepReceived();
+    holding.count = 0;
     if (this.#open === 0 && this.submissions.count === 0) return 0;
     this.native.poll();
     return this.submissions.settle(nowMs) + this.#dispatch(nowMs);
@@ -96,17 +117,17 @@ export class KernelSockets {
 
   /** Submits what the round has given rise to. */
   flush(nowMs: number): void {
-    if (this.#touched.length === 0) return;
     const touched = this.#touched;
+    if (touched.count === 0) return;
     this.#touched = this.#spare;
     this.#spare = touched;
-    for (const socket of touched) socket.flush(nowMs);
-    touched.length = 0;
+    for (let i = 0; i < touched.count; i++) touched.take(i).flush(nowMs);
+    touched.count = 0;
   }
 
   /** Work that must not wait for the kernel to wake the loop. */
   get hasWork(): boolean {
-    return this.#touched.length > 0 || this.#holding.length > 0;
+    return this.#touched.count > 0 || this.#holding.count > 0;
   }
 
   /** A socket has been opened. */
@@ -133,12 +154,12 @@ export class KernelSockets {
 
   /** It has received bytes that lie in shared memory. */
   holds(socket: KernelSocket): void {
-    this.#holding.push(socket);
+    this.#holding.add(socket);
   }
 
   /** Asks for its `flush` at the end of the round; the caller sees to it that it is asked once. */
   touch(socket: KernelSocket): void {
-    this.#touched.push(socket);
+    this.#touched.add(socket);
   }
 
   /** How many bytes, or datagrams, it may receive at the next crossing. */
