@@ -109,10 +109,12 @@ export const ROOM_TELL = -1;
 export const ABOUT_MORE = 0;
 /** Descriptors that came with the bytes. */
 export const ABOUT_DESCRIPTORS = 1;
-/** The first of them; the others follow. The receiver owns them. */
-export const ABOUT_FDS = 2;
+/** 1 if others came and were dropped: too many files are open, or more than 16 came at once. */
+export const ABOUT_DROPPED = 2;
+/** The first of those that came; the others follow. The receiver owns them. */
+export const ABOUT_FDS = 3;
 /** Length of the array to be filled in, in int32. */
-export const ABOUT_FIELDS = 18;
+export const ABOUT_FIELDS = 19;
 
 /** Bytes before a datagram's sockaddr: int32 of its length, int32 of the payload's. */
 export const DATAGRAM_HEADER_BYTES = 8;
@@ -365,7 +367,9 @@ const LIMITS: Readonly<Record<keyof SocketsOptions, readonly [number, number, nu
 export function whyNoSockets(): string | null {
   const loaded = loadAddon();
   if (!("addon" in loaded)) return loaded.reason;
-  return "socketReceive" in loaded.addon ? null : "the addon is of an older version; build it again";
+  return "socketReceive" in loaded.addon
+    ? null
+    : "the addon is of an older version; build it again";
 }
 
 /**

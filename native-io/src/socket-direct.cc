@@ -39,6 +39,7 @@ int32_t Sockets::ReceiveNow(int32_t id, uint8_t* into, size_t bytes, int32_t* ab
   if (bytes == 0 || about_fields < kAboutFields) return -EINVAL;
   about[kAboutMore] = 0;
   about[kAboutDescriptors] = 0;
+  about[kAboutDropped] = 0;
   if (socket->Is(kHasFailed)) return -socket->error;
   if (socket->Is(kHasEnded)) return 0;
   Descriptors came;
@@ -47,6 +48,7 @@ int32_t Sockets::ReceiveNow(int32_t id, uint8_t* into, size_t bytes, int32_t* ab
     memory_.status()->bytes_received += static_cast<double>(received);
     std::copy_n(came.fds, came.count, about + kAboutFds);
     about[kAboutDescriptors] = static_cast<int32_t>(came.count);
+    about[kAboutDropped] = came.is_cut ? 1 : 0;
     // As in ReceiveStream: a short read has emptied the socket, unless it stopped at a mark.
     const bool is_empty = static_cast<size_t>(received) < bytes && came.count == 0;
     if (is_empty && !socket->Is(kIsClosing | kIsUrgent))

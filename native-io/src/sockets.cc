@@ -338,6 +338,7 @@ ssize_t Sockets::ReceiveMessage(int fd, uint8_t* into, size_t bytes, Descriptors
   message.msg_controllen = sizeof(control);
   const ssize_t received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (received < 0) return received;
+  came->is_cut = (message.msg_flags & MSG_CTRUNC) != 0;
   for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
        each = CMSG_NXTHDR(&message, each)) {
     if (each->cmsg_level != SOL_SOCKET || each->cmsg_type != SCM_RIGHTS) continue;

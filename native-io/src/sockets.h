@@ -31,10 +31,11 @@ inline constexpr size_t kSocketInfoFields = 32;
 // Most descriptors that one message brings; the kernel closes those beyond.
 inline constexpr size_t kMaxDescriptors = 16;
 // What ReceiveNow says besides the bytes: whether there may be more, how many descriptors came,
-// and these.
+// whether others were dropped because there was no room for them, and those that came.
 inline constexpr size_t kAboutMore = 0;
 inline constexpr size_t kAboutDescriptors = 1;
-inline constexpr size_t kAboutFds = 2;
+inline constexpr size_t kAboutDropped = 2;
+inline constexpr size_t kAboutFds = 3;
 inline constexpr size_t kAboutFields = kAboutFds + kMaxDescriptors;
 
 class Sockets final : public Pollable {
@@ -86,6 +87,8 @@ class Sockets final : public Pollable {
   // Descriptors that came with a message.
   struct Descriptors {
     size_t count = 0;
+    // There were more, for which this process has no room (EMFILE), or more than that many.
+    bool is_cut = false;
     int fds[kMaxDescriptors];
   };
 

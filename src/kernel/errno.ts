@@ -3,6 +3,7 @@
 
 export const EAGAIN = -11;
 export const EINVAL = -22;
+export const EMFILE = -24;
 export const EPIPE = -32;
 export const EPROTO = -71;
 export const EMSGSIZE = -90;

@@ -267,11 +267,17 @@ export class LocalFlow implements StreamFlow, KernelSocket {
   /** Sends what the kernel takes now. @returns bytes taken, or -errno */
   #give(bytes: Uint8Array, offset: number, length: number): number {
     let taken = 0;
-    while (taken < length && !this.#isBlocked) {
+    while (taken < length && !this.#isBlocked && this.failure === 0) {
       const { native } = this.#sockets;
       const result = native.send(this.id, bytes, offset + taken, length - taken);
-      if (result >= 0) taken += result;
-      else if (this.#refused(result) !== EAGAIN) return taken > 0 ? taken : this.failure || result;
+      if (result >= 0) {
+        taken += result;
+        continue;
+      }
+      const errno = this.#refused(result);
+      if (errno !== EAGAIN && taken === 0) return errno;
+      // Nothing would wake the sender to try again: it hears of it by `failure`.
+      if (errno !== EAGAIN) this.#fail(errno);
     }
     return taken;
   }
@@ -294,8 +300,10 @@ export class LocalFlow implements StreamFlow, KernelSocket {
     if (rest !== null) {
       const taken = this.#give(rest, 0, rest.length);
       if (taken < 0) this.#fail(taken);
-      else this.#rest = taken === rest.length ? null : rest.subarray(taken);
-      if (this.#rest === null && this.#wantsFinish) this.#shutDown();
+      else if (this.failure === 0) {
+        this.#rest = taken === rest.length ? null : rest.subarray(taken);
+        if (this.#rest === null && this.#wantsFinish) this.#shutDown();
+      }
     }
     this.#notify(EVENT_WRITABLE);
   }

@@ -6,9 +6,10 @@
 // receive has not asked for it, and it is closed; so none is ever lost.
 
 import { ByteRing } from "../tcp/byte-ring.ts";
-import { EAGAIN, EPIPE, EPROTO } from "./errno.ts";
+import { EAGAIN, EMFILE, EPIPE, EPROTO } from "./errno.ts";
 import {
   ABOUT_DESCRIPTORS,
+  ABOUT_DROPPED,
   ABOUT_FDS,
   ABOUT_FIELDS,
   ABOUT_MORE,
@@ -100,7 +101,8 @@ export class LocalReceive {
   /**
    * Takes the next byte and the descriptor that came with it. A byte without one stays.
    *
-   * @returns the descriptor, EAGAIN, EPROTO, EPIPE at the end of the stream, or another -errno
+   * @returns the descriptor, EAGAIN, EPROTO, EPIPE at the end of the stream, EMFILE when the kernel
+   *   had to drop it, or another -errno
    */
   takeDescriptor(): number {
     if (this.#keptLength === 0) {
@@ -108,6 +110,7 @@ export class LocalReceive {
       // One byte: what comes with it was sent with it.
       const count = this.#receive(bytes, 0, 1);
       if (count <= 0) return this.isFinished ? EPIPE : this.failure || EAGAIN;
+      if (ABOUT[ABOUT_DESCRIPTORS] === 0 && ABOUT[ABOUT_DROPPED] === 1) return EMFILE;
       this.#keep(bytes, count);
     }
     if (this.#descriptors.position !== this.#position) return EPROTO;

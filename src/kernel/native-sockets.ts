@@ -19,6 +19,7 @@ import { readSockaddr } from "./sockaddr.ts";
 
 export {
   ABOUT_DESCRIPTORS,
+  ABOUT_DROPPED,
   ABOUT_FDS,
   ABOUT_FIELDS,
   ABOUT_MORE,

@@ -55,8 +55,8 @@ export class IpcConnection {
    * @param data - bytes to send; must not change until this returns
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
    * @throws NetError EBADF, EBUSY (another coroutine is sending), ECANCELED, ECONNRESET (the peer
-   *   is gone), EPIPE (after `done`), ETIMEDOUT; `bytesSent` tells how much was taken, the stream
-   *   is still sound
+   *   is gone), ENOBUFS (the kernel has no memory), EPIPE (after `done`), ETIMEDOUT; `bytesSent`
+   *   tells how much was taken, the stream is still sound
    */
   send(data: Uint8Array, deadline?: number): Wait<void> {
     return this.#stream.send(data, deadline);
@@ -96,9 +96,9 @@ export class IpcConnection {
    * @param fd - stays the caller's; must stay open until this returns
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
    * @throws NetError EBADF (the connection is closed, or `fd` is not open), EBUSY (another
-   *   coroutine is sending), ECANCELED, ECONNRESET (the peer is gone), EPIPE (after `done`),
-   *   ETIMEDOUT, ETOOMANYREFS (more are on their way than this user may have); the stream is still
-   *   sound
+   *   coroutine is sending), ECANCELED, ECONNRESET (the peer is gone), ENOBUFS (the kernel has no
+   *   memory), EPIPE (after `done`), ETIMEDOUT, ETOOMANYREFS (more are on their way than this user
+   *   may have); the stream is still sound
    */
   sendFd(fd: number, deadline?: number): Wait<void> {
     const checked = checkDescriptor("ipc.sendFd", fd);
@@ -112,8 +112,9 @@ export class IpcConnection {
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
    * @returns its number, which `node:fs` takes; it is closed in child processes
    * @throws NetError EBADF, EBUSY (another coroutine is receiving), ECANCELED, ECONNRESET (the peer
-   *   is gone and has not read all), EPIPE (the stream ended), EPROTO (the next byte of the stream
-   *   came without a descriptor, and can still be received), ETIMEDOUT
+   *   is gone and has not read all), EMFILE (it came, and is lost), EPIPE (the stream ended),
+   *   EPROTO (the next byte of the stream came without a descriptor, and can still be received),
+   *   ETIMEDOUT
    */
   recvFd(deadline?: number): Wait<number> {
     return new RecvFdWait(this.#stream, this.#flow, deadline);

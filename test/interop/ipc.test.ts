@@ -26,6 +26,7 @@ import { expectSame, fails, pattern, soon } from "../socket/support/helpers.ts";
 import type { Program } from "../support/program.ts";
 
 const CHILD = path.resolve(import.meta.dirname, "../ipc/support/child-main.ts");
+const LIMITS = path.resolve(import.meta.dirname, "../ipc/support/limits-main.ts");
 const peers = peersForTests();
 
 /** Starts a mode of the peer that listens, and connects to it. */
@@ -315,6 +316,25 @@ describeWithSockets("other programs", () => {
       expectSame(yield* readAll(conn), bytes);
       yield* conn.close(soon());
       yield* abortable(() => once(server.close(), "close"));
+    }));
+
+  it("a process that may open no more files says so, and goes on when it may", () =>
+    peers.scene(function* (its) {
+      const script = `ulimit -n 96; exec "$0" --import tsx "$1" "$2"`;
+      const limited = peers.run("sh", "-c", script, process.execPath, LIMITS, its.path);
+      yield* abortable(() => limited.exitCode());
+      expect(limited.output.trim().split("\n")).toEqual([
+        "recvFd: EMFILE",
+        "recv behind it: works",
+        "pair: EMFILE",
+        "connect: EMFILE",
+        "listen: EMFILE",
+        "accept: EMFILE",
+        "close of who waited: works",
+        "pair: works",
+        "sendFd of many: ETOOMANYREFS",
+        "recvFd of many: works",
+      ]);
     }));
 
   it("another process of ours inherits a stream, and talks over it", () =>
