@@ -22,6 +22,8 @@ export interface LoadResult {
   /** The same, and those of the warm-up. */
   readonly total: number;
   readonly failed: number;
+  /** Processor time of the load generator. */
+  readonly loadSeconds: number;
 }
 
 /** One load on one server in one turn. */
@@ -30,7 +32,7 @@ export interface Sample extends LoadResult {
   readonly server: string;
   readonly network: string;
   readonly load: string;
-  /** Share of both processors that other processes used just before, 0 to 1. */
+  /** Share of both processors that other processes used meanwhile, 0 to 1. */
   readonly others: number;
   /** Processor time of the server per request, microseconds; it does not mind other processes. */
   readonly serverUs: number;

@@ -206,6 +206,10 @@ static double Percentile(double share) {
   return kBuckets / 10.0;
 }
 
+static double Seconds(struct timeval time) {
+  return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
 static bool ReadMode(const char* name) {
   for (int i = 0; i < kModes; i++) {
     if (strcmp(name, kModeNames[i]) != 0) continue;
@@ -241,9 +245,12 @@ int main(int argc, char** argv) {
   const int64_t start_ns = NowNs();
   RunUntil(start_ns + (int64_t)(seconds * 1e9));
   const double took = (double)(NowNs() - start_ns) / 1e9;
+  struct rusage used;
+  getrusage(RUSAGE_SELF, &used);
   printf("{\"requests\":%llu,\"total\":%llu,\"seconds\":%.4f,\"perSecond\":%.1f,",
          (unsigned long long)done, (unsigned long long)total, took, (double)done / took);
-  printf("\"bytesPerSecond\":%.1f,\"p50Us\":%.1f,\"p99Us\":%.1f,\"failed\":%llu}\n",
+  printf("\"bytesPerSecond\":%.1f,\"p50Us\":%.1f,\"p99Us\":%.1f,\"failed\":%llu,",
          (double)bytes / took, Percentile(0.5), Percentile(0.99), (unsigned long long)failed);
+  printf("\"loadSeconds\":%.6f}\n", Seconds(used.ru_utime) + Seconds(used.ru_stime));
   return 0;
 }

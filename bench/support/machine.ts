@@ -6,8 +6,6 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-const SAMPLE_MS = 300;
-
 /** The system's compiler: a POSIX name, so that gcc and clang do alike. */
 const COMPILER = "cc";
 const TOOLS = [COMPILER, "ip", "nsenter", "taskset", "unshare"];
@@ -71,26 +69,27 @@ function sourceOf(file: string): string {
   return existsSync(beside) ? beside : path.join(here, "../../../support", file);
 }
 
-/** Busy and total time of processors since the machine started, in clock ticks. */
-function processorTicks(processors: readonly number[]): { busy: number; total: number } {
+/** Busy and total time of processors since the machine started, in seconds. */
+export interface ProcessorTime {
+  readonly busy: number;
+  readonly total: number;
+}
+
+/** Clock ticks in /proc/stat: USER_HZ, 100 a second wherever Node runs. */
+const TICK_SECONDS = 0.01;
+
+/** @returns what the processors have done so far */
+export function processorTime(processors: readonly number[]): ProcessorTime {
   let busy = 0;
   let total = 0;
   for (const line of readFileSync("/proc/stat", "utf8").split("\n")) {
     const [name = "", ...ticks] = line.split(/\s+/);
     if (!processors.includes(Number(name.slice(3))) || !/^cpu\d+$/.test(name)) continue;
     // user nice system idle iowait irq softirq steal
-    const all = ticks.slice(0, 8).map(Number);
+    const all = ticks.slice(0, 8).map((count) => Number(count) * TICK_SECONDS);
     const sum = all.reduce((a, b) => a + b, 0);
     total += sum;
     busy += sum - (all[3] ?? 0) - (all[4] ?? 0);
   }
   return { busy, total };
-}
-
-/** Looks for a moment while nothing of ours runs. @returns the share that others use, 0 to 1 */
-export async function shareOfOthers(processors: readonly number[]): Promise<number> {
-  const before = processorTicks(processors);
-  await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
-  const after = processorTicks(processors);
-  return (after.busy - before.busy) / Math.max(1, after.total - before.total);
 }
