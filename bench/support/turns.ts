@@ -16,10 +16,12 @@ export const PORT = 7_777;
 const SERVER = fileURLToPath(new URL("./server.js", import.meta.url));
 /** More than this of the processors used by others, and a measurement is repeated. */
 const TOLERABLE_SHARE = 0.05;
-/** How often: each, and all of a run. */
 const REPEATS_IN_A_ROW = 3;
-const MAX_REPEATS = 100;
-const MAX_REPEATS_QUICK = 10;
+/** How long to wait for a quiet moment before each, and with all repeats of a run, in seconds. */
+const MAX_WAIT_SECONDS = 30;
+const PATIENCE_SECONDS = 1_200;
+const PATIENCE_SECONDS_QUICK = 60;
+const LOOK_MS = 500;
 const MODE_PORTS = { echo: 0, connect: 0, send: 1, receive: 2 } as const;
 
 /** One of those that are compared. */
@@ -88,7 +90,7 @@ export async function takeTurns(
   options: InsideOptions,
 ): Promise<Sample[]> {
   const samples: Sample[] = [];
-  const repeats = { left: options.quick ? MAX_REPEATS_QUICK : MAX_REPEATS };
+  const patience = { seconds: options.quick ? PATIENCE_SECONDS_QUICK : PATIENCE_SECONDS };
   const servers = all.filter((server) => !(options.quick && server.isFullRunOnly === true));
   for (let turn = 0; turn < options.turns; turn++) {
     for (const server of turn % 2 === 0 ? servers : [...servers].reverse()) {
@@ -97,7 +99,7 @@ export async function takeTurns(
       const child = await startServer(server, options);
       try {
         for (const load of loads) {
-          const measured = await measureQuietly(server, child, load, options, repeats);
+          const measured = await measureQuietly(server, child, load, options, patience);
           const { name, network } = server;
           samples.push({ turn, server: name, network, load: load.name, ...measured });
           process.stderr.write(` ${briefly(load, measured)};`);
@@ -117,16 +119,33 @@ async function measureQuietly(
   child: ChildProcess,
   load: Load,
   options: InsideOptions,
-  repeats: { left: number },
+  patience: { seconds: number },
 ): Promise<Measured> {
   let best = await measureOnce(server, child, load, options);
   for (let n = 0; n < REPEATS_IN_A_ROW && best.others > TOLERABLE_SHARE; n++) {
-    if (repeats.left === 0) break;
-    repeats.left--;
+    if (patience.seconds <= 0) break;
+    const startMs = performance.now();
+    await quietMoment(child, options);
     const again = await measureOnce(server, child, load, options);
     if (again.others < best.others) best = again;
+    patience.seconds -= (performance.now() - startMs) / 1_000;
   }
   return best;
+}
+
+/** Waits until nobody else uses the processors, but not for ever. */
+async function quietMoment(child: ChildProcess, options: InsideOptions): Promise<void> {
+  const processors = [options.serverProcessor, options.loadProcessor];
+  const endMs = performance.now() + MAX_WAIT_SECONDS * 1_000;
+  // A server that never sleeps would be taken for the others.
+  child.kill("SIGSTOP");
+  while (performance.now() < endMs) {
+    const before = processorTime(processors);
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    const after = processorTime(processors);
+    if (after.busy - before.busy < (after.total - before.total) * TOLERABLE_SHARE) break;
+  }
+  child.kill("SIGCONT");
 }
 
 async function measureOnce(
