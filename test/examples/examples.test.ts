@@ -81,6 +81,13 @@ describe("on a simulated network", () => {
     expect(output).toContain("datagrams echoed: 2, not to be answered: 0");
   });
 
+  it("mtcp-echo talks to its client", async () => {
+    const { code, output, errors } = await run("mtcp-echo", "--driver", "sim");
+    expect({ code, errors }).toEqual({ code: 0, errors: "" });
+    expect(output).toContain('the client got "hello" back\nthe client got "and good-bye" back');
+    expect(output).toContain("connections served: 1");
+  });
+
   it("http-server answers 200, 400, 404, 405 and 408", async () => {
     const { code, output, errors } = await run("http-server", "--driver", "sim");
     expect({ code, errors }).toEqual({ code: 0, errors: "" });
