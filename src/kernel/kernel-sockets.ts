@@ -84,11 +84,14 @@ export class KernelSockets {
   /** Have something to send at the end of the round. */
   #touched: Gathered;
   #spare: Gathered;
+  readonly #onWork: () => void;
 
-  constructor(native: NativeSockets, timers: TimerWheel) {
+  /** @param onWork - there is something to be done by a round: it may be that none runs */
+  constructor(native: NativeSockets, timers: TimerWheel, onWork: () => void) {
     this.native = native;
     this.timers = timers;
-    this.submissions = new Submissions(native.shared);
+    this.submissions = new Submissions(native.shared, onWork);
+    this.#onWork = onWork;
     this.counts = new Map();
     this.nowMs = 0;
     this.#sockets = [];
@@ -159,6 +162,7 @@ export class KernelSockets {
 
   /** Asks for its `flush` at the end of the round; the caller sees to it that it is asked once. */
   touch(socket: KernelSocket): void {
+    if (this.#touched.count === 0) this.#onWork();
     this.#touched.add(socket);
   }
 

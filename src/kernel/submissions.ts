@@ -27,11 +27,14 @@ export class Submissions {
   readonly #shared: SharedSockets;
   readonly #submitters: (Submitter | null)[];
   readonly #lengths: Int32Array;
+  readonly #onFirst: () => void;
   #count = 0;
   #used = 0;
 
-  constructor(shared: SharedSockets) {
+  /** @param onFirst - told of the first of a round */
+  constructor(shared: SharedSockets, onFirst: () => void) {
     this.#shared = shared;
+    this.#onFirst = onFirst;
     this.#submitters = new Array<Submitter | null>(shared.maxSubmissions).fill(null);
     this.#lengths = new Int32Array(shared.maxSubmissions);
   }
@@ -68,6 +71,7 @@ export class Submissions {
     this.#submitters[index] = submitter;
     this.#count = index + 1;
     control[CONTROL_SUBMITTED] = this.#count;
+    if (index === 0) this.#onFirst();
     return true;
   }
 

@@ -67,7 +67,8 @@ export class KernelContext implements Context, Poller {
     this.loop = loop;
     this.settings = settings;
     this.name = settings.netns === "" ? "kernel" : `kernel ${settings.netns}`;
-    this.sockets = new KernelSockets(openNative(maxSockets), loop.timers);
+    // A plain Effection task may send, or end a stream, and then wait for something else.
+    this.sockets = new KernelSockets(openNative(maxSockets), loop.timers, () => loop.kick());
     registerContext(this);
     loop.addPoller(this);
   }

@@ -49,11 +49,13 @@ export class Rig {
   readonly timers: TimerWheel;
   readonly sockets: KernelSockets;
   nowMs = 1_000;
+  /** Times that a round was asked for. */
+  kicks = 0;
 
   constructor(sizes?: FakeSizes) {
     this.kernel = new FakeKernel(sizes);
     this.timers = new TimerWheel(this.nowMs);
-    this.sockets = new KernelSockets(this.kernel.native, this.timers);
+    this.sockets = new KernelSockets(this.kernel.native, this.timers, () => this.kicks++);
     this.sockets.poll(this.nowMs);
   }
 
