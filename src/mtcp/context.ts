@@ -85,7 +85,8 @@ export class Mctx implements Resource {
     this.#ownership.release();
     for (const descriptor of this.table.clear()) descriptor.drop();
     for (const each of [...this.closing]) each.abort();
-    if (this.conf.closeNetwork) this.context.close();
+    const { closeNetwork, network } = this.conf;
+    if (closeNetwork && network !== null) this.context.close();
   }
 
   /** @internal Time of the round. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Cancels a program of twins at its first wait, at its second, and so on to its last; and lets a
-// deadline end it just before, at, and just after each frame. Every time both networks must be empty
-// soon after, every descriptor free, and no call may have thrown.
+// deadline end it just before, at, and just after each frame. Every time both networks must be
+// empty soon after, every descriptor free, and no call may have thrown.
 
 import { describe, expect, it } from "vitest";
 import { Timer, Wait, type WaitOwner } from "../../scheduler/internal.ts";

@@ -10,6 +10,7 @@ import {
   now,
   openDriver,
   run,
+  type StackContext,
   sleep,
   useNetwork,
 } from "../../src/index.ts";
@@ -17,10 +18,12 @@ import * as mtcp from "../../src/mtcp/index.ts";
 import { createCable, simulate } from "../../src/testing.ts";
 import {
   bad,
+  connected,
   dialing,
   good,
   listening,
   nameOf,
+  option,
   quiet,
   simScene,
   soon,
@@ -248,6 +251,57 @@ describe("closeNetwork", () => {
         { clock: "virtual" },
       ));
   }
+});
+
+describe("the configuration of a stack", () => {
+  it("is that of init: buffers, and no TIME-WAIT where 0 was asked for", () =>
+    run(
+      function* () {
+        const drivers = createCable();
+        const stacks: StackContext[] = [];
+        mtcp.init({
+          numCores: 2,
+          rcvbuf: 8_192,
+          sndbuf: 4_096,
+          tcpTimewait: 60,
+          closeNetwork: true,
+          network: (cpu, given) => {
+            const driver = drivers[cpu] as (typeof drivers)[0];
+            const tcp = mtcp.tcpOptions(given);
+            const context = createContext({ driver, address: `10.0.0.${cpu + 1}/24`, tcp });
+            stacks.push(context);
+            return context;
+          },
+        });
+        expect(mtcp.setconf({ tcpTimewait: 0 })).toBe(0);
+        const server = mtcp.createContext(0) as mtcp.Mctx;
+        const client = mtcp.createContext(1) as mtcp.Mctx;
+        const networks = { server: server.context, client: client.context };
+        const it = { server, client, host: "10.0.0.1", networks };
+        const { served, dialed } = yield* connected(it);
+        expect(option(server, served, mtcp.SO_RCVBUF)).toBe(8_192);
+        expect(option(client, dialed, mtcp.SO_SNDBUF)).toBe(4_096);
+        expect(mtcp.write(client, dialed, new Uint8Array(10_000), 10_000)).toBe(4_096);
+        good(server, mtcp.close(server, served));
+        expect(good(client, yield* mtcp.blocking.close(client, dialed, soon()))).toBe(0);
+        yield* quiet(1);
+        for (const stack of stacks) {
+          expect(stack.leftovers()).toMatchObject({ sockets: 0, timeWait: 0 });
+        }
+        mtcp.destroy();
+        expect(stacks.map((stack) => stack.isOpen)).toEqual([false, false]);
+      },
+      { clock: "virtual" },
+    ));
+
+  it("a network in scope is never closed", () =>
+    simulate(1, function* (net) {
+      const { context } = net.host("host");
+      mtcp.init({ closeNetwork: true });
+      yield* useNetwork(context);
+      expect(mtcp.destroyContext(mtcp.createContext(0))).toBe(0);
+      expect(context.isOpen).toBe(true);
+    }));
 });
 
 describe("no valid context", () => {
