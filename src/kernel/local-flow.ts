@@ -245,6 +245,7 @@ export class LocalFlow implements StreamFlow, KernelSocket {
   // --- KernelSocket ------------------------------------------------------------------------------
 
   event(kind: number, _offset: number, length: number): void {
+    if (this.#isClosed) return;
     if (kind === EVENT_TELL) this.#readable();
     else if (kind === EVENT_ROOM) this.#roomAgain();
     else if (kind === EVENT_ERROR) this.#fail(length);

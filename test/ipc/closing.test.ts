@@ -263,6 +263,21 @@ describeWithSockets("a peer that aborts", () => {
       yield* fails("ECONNRESET", () => client.close(soon()));
     }));
 
+  it("just now: a send hears of it first, and what the peer sent can still be read", () =>
+    scene(function* () {
+      const [here, there] = yield* ipc.pair();
+      yield* there.send(bytesOf("one"), soon());
+      expect(yield* recvText(here, 3)).toBe("one");
+      yield* fails("ETIMEDOUT", () => here.recv(new Uint8Array(1), 0));
+      yield* there.send(bytesOf("two"), soon());
+      there.abort();
+      // In the same round: nobody has told of those bytes.
+      yield* fails("ECONNRESET", () => here.send(Uint8Array.of(1), 0));
+      const buf = new Uint8Array(3);
+      yield* here.recv(buf, 0);
+      expect(new TextDecoder().decode(buf)).toBe("two");
+    }));
+
   it("with bytes of ours unread is ECONNRESET behind what it sent", () =>
     scene(function* (it) {
       const { client, server } = yield* connected(it);

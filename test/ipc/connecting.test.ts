@@ -14,6 +14,7 @@ import {
   type Operation,
   sleep,
   withDeadline,
+  yieldNow,
 } from "../../src/index.ts";
 import { describeWithSockets } from "../native-io/socket-poller.ts";
 import { fails, soon } from "../socket/support/helpers.ts";
@@ -251,6 +252,9 @@ describeWithSockets("connect to a full backlog", () => {
       yield* sleep(now() + 10);
       listener.close();
       expect(existsSync(it.path)).toBe(false);
+      // Marked by the close, not by their timers.
+      yield* yieldNow();
+      expect(codes.map((code) => code.isEnded)).toEqual([true, true]);
       for (const code of codes) expect(yield* code.join(soon())).toBe("ENOENT");
     }));
 

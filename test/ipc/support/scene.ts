@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
 import {
+  abortable,
   currentLoop,
   go,
   type IpcConnection,
@@ -67,10 +68,14 @@ export async function scene(
     await run(function* () {
       const kernel = defaultKernelContext(currentLoop());
       const it = { folder, path: path.join(folder, "socket"), kernel };
+      const [opened, timers] = [openDescriptors(), currentLoop().statistics().timers];
       yield* (yield* go(() => body(it))).join();
       yield* settled(kernel);
+      // Before the end of `run` closes what was forgotten.
+      yield* abortable(cleanUp);
+      expect(openDescriptors()).toEqual(opened);
+      expect(currentLoop().statistics().timers).toBe(timers);
     });
-    await cleanUp();
     expect(openDescriptors()).toEqual(before);
   } finally {
     await cleanUp();
