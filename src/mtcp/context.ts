@@ -15,7 +15,7 @@ import { BoundPorts } from "./bound-ports.ts";
 import { clearConf, countContextsBy, currentConf, type MtcpConf } from "./conf.ts";
 import { DescriptorTable } from "./descriptors.ts";
 import type { Epoll } from "./epoll.ts";
-import { answer, EACCES, EBADF, EINVAL } from "./errno.ts";
+import { answer, EACCES, EAFNOSUPPORT, EBADF, EINVAL } from "./errno.ts";
 import { ownAddress } from "./open-flow.ts";
 import type { PipeEnd } from "./pipe.ts";
 import { RssPools } from "./rss.ts";
@@ -126,7 +126,7 @@ countContextsBy(() => byCpu.size);
  *
  * @param cpu - 0 to `numCores - 1`; one context each
  * @returns the context; null and `errno()`: EINVAL (no such core, it has a context already, or
- *   `init` was not called), or what `network` failed with
+ *   `init` was not called), EAFNOSUPPORT (a network of IPv6 alone), or what `network` failed with
  * @throws TypeError: `cpu` is no number, `network` gave no context; or what else `network` throws
  * @example
  * ```ts
@@ -197,7 +197,7 @@ function networkOf(cpu: number, conf: Readonly<MtcpConf>): Context | number {
     if (!isContext(made)) {
       throw new TypeError("mtcp.createContext: network must return a context");
     }
-    return made;
+    return ownAddress(made.address)?.family === 6 ? -EAFNOSUPPORT : made;
   } catch (error) {
     if (isNetError(error)) return error.errno;
     throw error;
