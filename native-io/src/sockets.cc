@@ -62,7 +62,7 @@ int32_t Sockets::Poll() {
   SocketStatus* status = memory_.status();
   status->now_ms = MonotonicMs();
   status->polls++;
-  poll_number_++;
+  if (++poll_number_ == 0) StartOver();
   events_ = 0;
   rx_used_ = 0;
   const int32_t submitted = Submit();
@@ -72,6 +72,13 @@ int32_t Sockets::Poll() {
   memory_.control()[kEvents] = static_cast<int32_t>(events_);
   status->events += static_cast<double>(events_);
   return submitted + static_cast<int32_t>(events_);
+}
+
+// After 2^32 polls, some hours of busy polling, numbers of long ago would seem to be of this poll:
+// a send would take nothing, and no edge would follow.
+void Sockets::StartOver() {
+  for (size_t slot = table_.used_slots(); slot-- > 0;) table_.At(slot)->short_poll = 0;
+  poll_number_ = 1;
 }
 
 bool Sockets::HasWork() {

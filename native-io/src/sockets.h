@@ -94,6 +94,7 @@ class Sockets final : public Pollable {
 
   Sockets() = default;
 
+  void StartOver();
   int32_t Submit();
   int32_t Run(const SocketSubmission& submission);
   int32_t Send(Socket* socket, const SocketSubmission& submission);
