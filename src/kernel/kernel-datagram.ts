@@ -184,6 +184,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     if (this.#isStalled && this.#received.length < RECEIVE_LIMIT) {
       this.#sockets.setRoom(this.id, RECEIVE_LIMIT - this.#received.length);
       this.#isStalled = !submissions.add(this, this.id, OP_RESUME, 0, 0);
+      if (this.#isStalled) this.#touch();
     }
     const wasFull = this.#unsent.length >= SEND_LIMIT;
     while (!this.#isBlocked && this.#unsent.length > 0) {

@@ -36,9 +36,12 @@ import type { Submitter } from "./submissions.ts";
 
 /** How long a connection that nobody holds may take to end, as in our own TCP. */
 const ORPHAN_MS = 60_000;
-/** The kernel tells of most steps of a close; how soon to look for one that it does not tell. */
+/**
+ * The kernel tells of the steps of a close as they happen; how soon to look nevertheless. Thousands
+ * of connections may wait at once for peers that have vanished.
+ */
 const FIRST_LOOK_MS = 1;
-const LAST_LOOK_MS = 50;
+const LAST_LOOK_MS = 1_000;
 
 /** Most bytes in buffers of ours. */
 export interface FlowSettings {
@@ -445,7 +448,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   #lookIn(delayMs: number): void {
     this.#timer ??= new LookTimer(this);
     this.#timer.delayMs = delayMs;
-    this.#sockets.timers.arm(this.#timer, this.#sockets.nowMs + delayMs);
+    const atMs = Math.min(this.#sockets.nowMs + delayMs, this.#endAtMs);
+    this.#sockets.timers.arm(this.#timer, atMs);
   }
 
   #close(isReset: boolean): void {

@@ -66,7 +66,14 @@ export interface ListenerStatistics {
 
 const DEFAULT_MAX_CONNECTIONS = 65_536;
 /** What an accept may lack, and have again later: the listener is as good as before. */
-const SHORTAGES: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+const SHORTAGES: ReadonlySet<string> = new Set([
+  "EMFILE",
+  "ENFILE",
+  "ENOBUFS",
+  "ENOMEM",
+  // Of epoll(7): more sockets are watched than a user may.
+  "ENOSPC",
+]);
 /** After a shortage nothing tells that it is over; how soon `serve` tries again. */
 const SHORTAGE_PAUSE_MS = 100;
 

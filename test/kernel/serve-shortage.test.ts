@@ -9,7 +9,7 @@ import { Listener } from "../../src/socket/listener.ts";
 import type { StreamFlow, StreamListener } from "../../src/transport/stream.ts";
 import { failure } from "../socket/support/helpers.ts";
 
-const SHORTAGES = { EMFILE: -24, ENFILE: -23, ENOBUFS: -105, ENOMEM: -12 } as const;
+const SHORTAGES = { EMFILE: -24, ENFILE: -23, ENOBUFS: -105, ENOMEM: -12, ENOSPC: -28 } as const;
 const EIO = -5;
 
 /** A connection that knows no more than its number. */
