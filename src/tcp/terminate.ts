@@ -27,6 +27,9 @@ function stop(tcb: Tcb): void {
 export function terminate(tcb: Tcb, error: number): void {
   stop(tcb);
   if (tcb.error === 0) tcb.error = error;
-  if (tcb.error !== 0) tcb.receiveBuffer.clear();
+  if (tcb.error !== 0) {
+    if (tcb.receiveBuffer.available > 0) tcb.rcv.isCut = true;
+    tcb.receiveBuffer.clear();
+  }
   setState(tcb, CLOSED);
 }
