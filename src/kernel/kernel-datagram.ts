@@ -58,6 +58,8 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
   /** Datagrams with their headers that the kernel has not taken. */
   #unsent: Uint8Array[] = [];
   #submitted = 0;
+  /** Of the unsent, those that the kernel has left in this crossing: they come first. */
+  #leftOver = 0;
   #isBlocked = false;
   #isStalled = false;
   #isTouched = false;
@@ -135,11 +137,12 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     return count;
   }
 
-  close(_nowMs: number): void {
+  close(nowMs: number): void {
     if (this.#isClosed) return;
     void this.localEnd;
     // What was sent in this round has not reached the kernel yet.
-    if (this.#submitted > 0) this.#sockets.crossNow();
+    const isWaiting = this.#unsent.length > 0 && !this.#isBlocked;
+    if (this.#submitted > 0 || isWaiting) this.#sockets.giveAll(nowMs);
     this.#isClosed = true;
     this.#received = [];
     this.#kept = 0;
@@ -170,11 +173,13 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     this.#submitted--;
     if (result === EAGAIN) {
       this.#isBlocked = true;
-      this.#unsent.push(this.#sockets.native.shared.tx.slice(offset, offset + length));
+      const left = this.#sockets.native.shared.tx.slice(offset, offset + length);
+      this.#unsent.splice(this.#leftOver++, 0, left);
     } else if (result < 0) {
       this.#softError = result;
       this.sink?.flowEvents(EVENT_READABLE);
     }
+    if (this.#submitted === 0) this.#leftOver = 0;
   }
 
   flush(): void {

@@ -1,12 +1,14 @@
 // A kernel that tests play: it keeps to the contract of native-io/sockets.ts, with memory as small
 // as a test wants it, and does what it is told. No addon, no system call, no time of its own.
 
+import { IpAddress } from "../../../src/ip/address.ts";
 import {
+  AF_INET,
   CONTROL_EVENTS,
   CONTROL_SUBMITTED,
   EVENT_ACCEPTABLE,
   EVENT_DATA,
-  EVENT_DESCRIPTOR,
+  EVENT_DATAGRAM,
   EVENT_END,
   EVENT_ERROR,
   EVENT_FIELDS,
@@ -16,15 +18,19 @@ import {
   type NativeSockets,
   OP_RESUME,
   OP_SEND,
+  OP_SENDTO,
   OP_SHUTDOWN,
   type SharedSockets,
   SUBMISSION_FIELDS,
 } from "../../../src/kernel/native-sockets.ts";
+import { inetSockaddr } from "../../../src/kernel/sockaddr.ts";
 import type { Endpoint } from "../../../src/transport/stream.ts";
 
 const EBADF = -9;
 const EAGAIN = -11;
 const SLOT_BITS = 20;
+/** Who sends datagrams. */
+const FROM = inetSockaddr(AF_INET, IpAddress.v4(0x0a000002), 9);
 
 /** How much the kernel and the memory shared with it can hold. */
 export interface FakeSizes {
@@ -59,10 +65,10 @@ export class FakeSocket {
   drops = 0;
   /** Receive calls made for it. */
   receives = 0;
-  /** Submissions and events, for the order of things. */
   readonly inbox: number[] = [];
-  #descriptorsAt: [number, number][] = [];
-  #inboxTotal = 0;
+  /** Payloads that wait to be received, and that the kernel has taken. */
+  readonly datagrams: Uint8Array[] = [];
+  readonly takenDatagrams: Uint8Array[] = [];
   #willEnd = false;
   #willFail = 0;
   #isReadable = false;
@@ -79,12 +85,14 @@ export class FakeSocket {
   }
 
   /** Bytes arrive. */
-  arrive(bytes: Iterable<number>, descriptor?: number): void {
-    if (descriptor !== undefined) this.#descriptorsAt.push([this.#inboxTotal, descriptor]);
-    for (const byte of bytes) {
-      this.inbox.push(byte);
-      this.#inboxTotal++;
-    }
+  arrive(bytes: Iterable<number>): void {
+    this.inbox.push(...bytes);
+    this.#isReadable = true;
+  }
+
+  /** A datagram arrives. */
+  arriveDatagram(payload: Uint8Array): void {
+    this.datagrams.push(payload);
     this.#isReadable = true;
   }
 
@@ -134,6 +142,23 @@ export class FakeSocket {
     return count;
   }
 
+  /** As OP_SENDTO: `room` is a number of datagrams. */
+  sendTo(bytes: Uint8Array): number {
+    if (this.sendError !== 0) {
+      const errno = this.sendError;
+      this.sendError = 0;
+      return errno;
+    }
+    if (this.room <= 0) {
+      this.#isFull = true;
+      return EAGAIN;
+    }
+    this.room--;
+    const [addressBytes = 0] = new Int32Array(bytes.buffer, 0, 2);
+    this.takenDatagrams.push(bytes.subarray(8 + ((addressBytes + 3) & ~3)));
+    return bytes.length - 8 - addressBytes;
+  }
+
   /** As OP_RESUME. */
   resume(): void {
     this.#isReadable = true;
@@ -152,6 +177,7 @@ export class FakeSocket {
       return;
     }
     this.receives++;
+    if (this.datagrams.length > 0) return this.#receiveDatagrams(room);
     if (this.inbox.length > 0) return this.#receive(room);
     this.#isReadable = false;
     if (this.#willFail !== 0) this.#tellFailure();
@@ -163,16 +189,22 @@ export class FakeSocket {
 
   #receive(room: number): void {
     const { kernel } = this;
-    let most = Math.min(room, this.inbox.length, kernel.rxLeft);
-    const taken = this.#inboxTotal - this.inbox.length;
-    const next = this.#descriptorsAt.find(([at]) => at > taken);
-    if (next !== undefined) most = Math.min(most, next[0] - taken);
+    const most = Math.min(room, this.inbox.length, kernel.rxLeft);
     if (most === 0) return;
-    while (this.#descriptorsAt[0]?.[0] === taken) {
-      kernel.event(this.id, EVENT_DESCRIPTOR, 0, (this.#descriptorsAt.shift() as [0, 0])[1]);
-    }
     const offset = kernel.receive(this.inbox.splice(0, most));
     kernel.event(this.id, EVENT_DATA, offset, most);
+  }
+
+  #receiveDatagrams(room: number): void {
+    for (let left = room; left > 0 && this.datagrams.length > 0; left--) {
+      const payload = this.datagrams[0] as Uint8Array;
+      const words = Int32Array.of(FROM.length, payload.length);
+      const bytes = [...new Uint8Array(words.buffer), ...FROM, ...payload];
+      if (bytes.length > this.kernel.rxLeft) return;
+      this.datagrams.shift();
+      const offset = this.kernel.receive(bytes);
+      this.kernel.event(this.id, EVENT_DATAGRAM, offset, bytes.length);
+    }
   }
 
   #tellFailure(): void {
@@ -343,6 +375,7 @@ export class FakeKernel {
       if (result < length) short.add(id);
       return result;
     }
+    if (op === OP_SENDTO) return socket.sendTo(this.shared.tx.slice(offset, offset + length));
     if (op === OP_SHUTDOWN) {
       if (socket.shutdownError === 0) socket.hasFin = true;
       return socket.shutdownError;
@@ -365,6 +398,7 @@ export class FakeKernel {
 
 const OP_NAMES: Readonly<Record<number, string>> = {
   [OP_SEND]: "send",
+  [OP_SENDTO]: "sendto",
   [OP_SHUTDOWN]: "shutdown",
   [OP_RESUME]: "resume",
 };
