@@ -21,7 +21,6 @@ import {
   run,
   shield,
   sleep,
-  type TcpConnection,
   tcp,
   useNetwork,
   withNetwork,
@@ -411,55 +410,5 @@ describe("threads", () => {
     }
     expect(openDescriptors()).toBeLessThanOrEqual(before + 1);
     await run(() => chat(pattern(100_000)));
-  });
-});
-
-/** Both directions at once, between networks of two kinds. */
-function* pump(from: TcpConnection, to: TcpConnection): Operation<void> {
-  const buf = new Uint8Array(16_384);
-  for (let n: number; (n = yield* from.recvSome(buf, soon())) > 0; ) {
-    yield* to.send(buf.subarray(0, n), soon());
-  }
-  to.done();
-}
-
-describe("a stack of ours and the kernel in one loop", () => {
-  it("a proxy between both carries both directions", async () => {
-    await run(function* () {
-      const [a, b] = createCable();
-      const inside = createContext({ driver: a, address: "10.0.0.1/24" });
-      const outside = createContext({ driver: b, address: "10.0.0.2/24" });
-      const origin = yield* tcp.listen({ port: 80, context: inside });
-      yield* go(() => origin.serve(echo));
-      const proxy = yield* tcp.listen("127.0.0.1:0");
-      yield* go(() =>
-        proxy.serve(function* (conn) {
-          const to = { host: "10.0.0.1", port: 80, context: outside };
-          const upstream = yield* tcp.connect(to, soon());
-          const back = yield* go(() => pump(upstream, conn));
-          yield* pump(conn, upstream);
-          yield* back.join(soon());
-          yield* upstream.close(soon());
-          yield* conn.close(soon());
-        }),
-      );
-      const clients = [];
-      for (let i = 0; i < 8; i++) {
-        const bytes = pattern(300_000, i);
-        clients.push(
-          yield* go(function* () {
-            const conn = yield* tcp.connect({ ...proxy.local }, soon());
-            const sending = yield* go(function* () {
-              yield* conn.send(bytes, soon());
-              conn.done();
-            });
-            expect(Buffer.compare(yield* readAll(conn), bytes)).toBe(0);
-            yield* sending.join(soon());
-            yield* conn.close(soon());
-          }),
-        );
-      }
-      for (const each of clients) yield* each.join(soon());
-    });
   });
 });
