@@ -43,8 +43,8 @@ export class TcpListener {
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
    * @returns the connection
    * @throws NetError EBADF, ECANCELED, EMFILE, ENETDOWN (the device is gone), ENFILE (`maxSockets`
-   *   of the context, or the system's limit), ENOBUFS, ENOMEM, ETIMEDOUT; none of them harms the
-   *   listener, and the connection goes on waiting
+   *   of the context, or the system's limit), ENOBUFS, ENOMEM, ENOSPC (epoll watches), ETIMEDOUT;
+   *   none of them harms the listener, and but for ENOSPC the connection goes on waiting
    */
   accept(deadline?: number): Wait<TcpConnection> {
     return this.core.accept(deadline);
@@ -54,8 +54,9 @@ export class TcpListener {
    * Accepts for ever, each connection in a coroutine of its own, which owns it: at its end the
    * connection is aborted unless it was closed. An error in one handler aborts that connection
    * alone. When cancelled it closes the listener, lets handlers go on for `graceMs`, then cancels
-   * them. Without a descriptor or memory for the next one (EMFILE, ENFILE, ENOBUFS, ENOMEM) it says
-   * so on stderr, at most once a second, and tries again when a handler has ended or after 100 ms.
+   * them. Without a descriptor or memory for the next one (EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC)
+   * it says so on stderr, at most once a second, and tries again when a handler has ended or after
+   * 100 ms.
    *
    * @param handler - gets the connection
    * @param options - limits, grace time, what becomes of errors
