@@ -44,7 +44,7 @@ export class TcpListener {
    * @returns the connection
    * @throws NetError EBADF, ECANCELED, EMFILE, ENETDOWN (the device is gone), ENFILE (`maxSockets`
    *   of the context, or the system's limit), ENOBUFS, ENOMEM, ENOSPC (epoll watches), ETIMEDOUT;
-   *   none of them harms the listener, and but for ENOSPC the connection goes on waiting
+   *   none of them harms the listener
    */
   accept(deadline?: number): Wait<TcpConnection> {
     return this.core.accept(deadline);
