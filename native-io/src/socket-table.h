@@ -42,6 +42,7 @@ inline constexpr uint32_t kTellHangup = 1u << 15;
 inline constexpr uint32_t kTellError = 1u << 16;
 inline constexpr uint32_t kTellMask = kTellWritable | kTellAcceptable | kTellHangup | kTellError;
 inline constexpr uint32_t kIsQueued = 1u << 17;  // on the work list
+inline constexpr uint32_t kWasReset = 1u << 18;  // while it was connecting: told at its end
 
 struct Socket {
   int32_t fd;

@@ -258,7 +258,15 @@ void Sockets::TellError(Socket* socket) {
   int error = 0;
   socklen_t size = sizeof(error);
   getsockopt(socket->fd, SOL_SOCKET, SO_ERROR, &error, &size);
-  if (error != 0) Fail(socket, error);
+  if (error == 0) return;
+  // A refusal has another number: this one was open, and may have left bytes, before it was reset.
+  // The kernel has told the error now, so that what it says next is the end of the stream.
+  if (socket->Is(kIsConnecting) && (error == ECONNRESET || error == EPIPE)) {
+    socket->error = ECONNRESET;
+    socket->Set(kWasReset | kTellWritable | kIsReadable);
+    return;
+  }
+  Fail(socket, error);
 }
 
 void Sockets::Fail(Socket* socket, int error) {
@@ -312,6 +320,8 @@ Sockets::Turn Sockets::ReceiveStream(Socket* socket, size_t room) {
     const bool had_descriptors = events_ - events_before > 1;
     const bool is_empty = length < bytes && !had_descriptors;
     if (is_empty && !socket->Is(kIsClosing | kIsUrgent)) socket->Clear(kIsReadable);
+  } else if (received == 0 && socket->Is(kWasReset)) {
+    Fail(socket, socket->error);
   } else if (received == 0) {
     socket->Set(kHasEnded);
     socket->Clear(kIsReadable | kTellError);

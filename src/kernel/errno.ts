@@ -17,3 +17,5 @@ export const EISCONN = -106;
 export const ENOTCONN = -107;
 export const ECONNREFUSED = -111;
 export const EINPROGRESS = -115;
+export const ENOMEM = -12;
+export const ENOBUFS = -105;

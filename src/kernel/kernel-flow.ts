@@ -18,7 +18,7 @@ import {
   type StreamFlow,
   type TcpInfo,
 } from "../transport/stream.ts";
-import { EAGAIN, ECONNABORTED, ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE } from "./errno.ts";
+import { EAGAIN, ECONNABORTED, ECONNRESET, ENOBUFS, ENOMEM, ENOTCONN, EPIPE } from "./errno.ts";
 import { flowInfo } from "./flow-info.ts";
 import { KernelReceive } from "./kernel-receive.ts";
 import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
@@ -215,8 +215,11 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   abort(_nowMs: number): void {
     this.sink = null;
     if (this.#isClosed) return;
-    // By RST also after a failure: the peer need not know of it, and must not see an end.
-    this.#close(this.isEstablished && !this.isOrderlyClosed);
+    this.#incoming.clear();
+    // By RST also after a failure: the peer need not know of it, and must not see an end. And while
+    // it connects: the kernel may be further than we have been told.
+    const neverOpened = !this.isEstablished && this.openFailure !== 0;
+    this.#close(!neverOpened && !this.isOrderlyClosed);
   }
 
   release(nowMs: number): void {
@@ -252,6 +255,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   /** The network is gone. What nobody holds any more the kernel finishes, if it has all of it. */
   fail(errno: number, _nowMs: number): void {
     const isGiven = this.isReleased && this.unsentBytes === 0;
+    // What has been received can still be read, but not where it lies.
+    this.#incoming.keep();
     this.#fail(errno);
     this.#close(!isGiven);
   }
@@ -335,11 +340,12 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   #sent(offset: number, length: number, result: number): void {
     const taken = Math.max(0, result);
+    // No room in the socket, or no memory in the kernel: a matter of time.
+    const isAlive = result >= 0 || result === EAGAIN || result === ENOBUFS || result === ENOMEM;
     this.bytesSent += taken;
     // What came straight from the user was submitted before anything from the backlog.
     if (this.#direct > 0) {
       this.#direct -= length;
-      const isAlive = result >= 0 || result === EAGAIN;
       if (taken < length && isAlive) this.#putBack(offset + taken, length - taken);
       if (this.#direct === 0) this.#leftOver = 0;
     } else {
@@ -348,8 +354,9 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
       if (this.#backlogLength === 0) this.#backlog.emptied();
       else this.#backlog.advance(taken);
     }
-    if (result < 0 && result !== EAGAIN) return this.#fail(result);
-    if (taken < length) this.#isBlocked = true;
+    if (!isAlive) return this.#fail(result);
+    // Of memory nothing tells: it is asked for again in every round.
+    if (taken < length) this.#isBlocked = result >= 0 || result === EAGAIN;
     if (this.#backlogLength > 0 || this.#wantsFinish) this.#touch();
     this.#notify(EVENT_WRITABLE);
   }
@@ -405,7 +412,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   #error(errno: number): void {
     if (this.isEstablished) this.#fail(errno);
     else {
-      this.openFailure = errno === ECONNRESET ? ECONNREFUSED : errno;
+      this.openFailure = errno;
       this.#notify(EVENT_STATE);
     }
   }
@@ -414,7 +421,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     if (this.failure !== 0) return;
     // To the kernel, writing to what the peer has reset is EPIPE, and ending it ENOTCONN.
     this.failure = errno === EPIPE || errno === ENOTCONN ? ECONNRESET : errno;
-    this.openFailure = this.failure;
+    // What was open for however short a time has not failed to open: the next call tells.
+    if (!this.isEstablished) this.openFailure = this.failure;
     this.#backlog.release();
     this.#backlogLength = 0;
     this.#fromBacklog = 0;
@@ -461,7 +469,6 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#backlogLength = 0;
     this.#direct = 0;
     // The user may hold the connection for long yet.
-    this.#incoming.clear();
     this.#backlog.release();
     this.#sockets.close(this, isReset);
   }

@@ -124,7 +124,7 @@ export function receivedBytes(tcb: Tcb): number {
 
 /** True once the peer's FIN was reached and everything before it has been read. */
 export function atEnd(tcb: Tcb): boolean {
-  return tcb.rcv.finReceived && tcb.receiveBuffer.available === 0 && !tcb.rcv.isCut;
+  return tcb.rcv.finReceived && tcb.receiveBuffer.available === 0;
 }
 
 /** Bytes that `sendBytes` would take now. */

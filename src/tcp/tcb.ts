@@ -117,8 +117,6 @@ export class ReceiveSpace {
   finReceived: boolean;
   /** `close()`: what arrives is acknowledged and dropped. */
   isDiscarding: boolean;
-  /** Bytes that nobody had read were dropped with the connection: its end is no end of stream. */
-  isCut: boolean;
   /** Data segments taken in order since the last ACK. */
   segmentsSinceAck: number;
 
@@ -137,7 +135,6 @@ export class ReceiveSpace {
     this.finSeq = 0;
     this.finReceived = false;
     this.isDiscarding = false;
-    this.isCut = false;
     this.segmentsSinceAck = 0;
   }
 }

@@ -19,7 +19,9 @@ function stop(tcb: Tcb): void {
 
 /**
  * Ends the connection: CLOSED, timers off, queues flushed, host and waiters told. Sends nothing.
- * After an orderly end (`error` 0) bytes that arrived before can still be read.
+ * Bytes that arrived in order before can still be read, then the error is told. Departs from RFC
+ * 9293 §3.10.7.4, which flushes them on a RST: whoever reads late would lose what the peer has been
+ * told was received, and take a FIN before it for the end of it all. Linux does the same.
  *
  * @param tcb - in any state but CLOSED
  * @param error - 0 or -errno; an error that is already set stays
@@ -27,9 +29,6 @@ function stop(tcb: Tcb): void {
 export function terminate(tcb: Tcb, error: number): void {
   stop(tcb);
   if (tcb.error === 0) tcb.error = error;
-  if (tcb.error !== 0) {
-    if (tcb.receiveBuffer.available > 0) tcb.rcv.isCut = true;
-    tcb.receiveBuffer.clear();
-  }
+  if (tcb.rcv.isDiscarding) tcb.receiveBuffer.clear();
   setState(tcb, CLOSED);
 }

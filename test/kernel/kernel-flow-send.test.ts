@@ -116,6 +116,17 @@ describe("sending", () => {
     expectTaken(it, 10);
   });
 
+  it("tries again when the kernel had no memory", () => {
+    const rig = new Rig();
+    const { flow, socket } = rig.connection();
+    socket.sendError = -105;
+    rig.round(() => flow.send(bytes(30), 0, 30));
+    rig.round();
+    expect([flow.failure, flow.unsentBytes]).toEqual([0, 30]);
+    rig.settle();
+    expect([flow.failure, flow.unsentBytes]).toEqual([0, 0]);
+  });
+
   it("is direct again once the backlog has gone out", () => {
     const rig = new Rig({ txBytes: 16 });
     const it = rig.connection();

@@ -267,6 +267,42 @@ export const RESETS: readonly Scenario[] = [
     },
   ),
 
+  scenario("bytes and the FIN that came before a RST can still be read", function* (net) {
+    const { client, server } = yield* connected(net);
+    yield* server.send(pattern(500), soon());
+    server.done();
+    yield* sleep(now() + 30);
+    server.abort();
+    yield* sleep(now() + 30);
+    const got = new Uint8Array(500);
+    yield* client.recv(got, soon());
+    expectSame(got, pattern(500));
+    yield* fails("ECONNRESET", () => client.send(Uint8Array.of(1), soon()));
+  }),
+
+  scenario("bytes that came before a RST can still be read, then ECONNRESET", function* (net) {
+    const { client, server } = yield* connected(net);
+    yield* server.send(pattern(500), soon());
+    yield* sleep(now() + 30);
+    server.abort();
+    yield* sleep(now() + 30);
+    const got = new Uint8Array(500);
+    yield* client.recv(got, soon());
+    expectSame(got, pattern(500));
+    yield* fails("ECONNRESET", () => client.recvSome(got, soon()));
+  }),
+
+  scenario("bytes that came before our network was closed can still be read", function* (net) {
+    const { client, server } = yield* connected(net);
+    yield* server.send(pattern(500), soon());
+    yield* sleep(now() + 30);
+    net.client.close();
+    const got = new Uint8Array(500);
+    yield* client.recv(got, soon());
+    expectSame(got, pattern(500));
+    yield* fails("ENETDOWN", () => client.recvSome(got, soon()));
+  }),
+
   scenario("abort by the peer while closing: ECONNRESET, and the handle is gone", function* (net) {
     const { client, server } = yield* connected(net);
     let code = "";

@@ -279,18 +279,6 @@ describe("close, without success", () => {
     expect(trace.at(-1)).toMatch(/server > .*RST/);
   });
 
-  it("a reset that drops unread bytes is no end of the stream, though a FIN came before", async () => {
-    await connectedScene(function* ({ conn, peer }) {
-      yield* peer.send(Uint8Array.of(1, 2, 3), soon());
-      peer.done();
-      yield* quiet();
-      peer.abort();
-      yield* quiet();
-      yield* fails("ECONNRESET", () => conn.recvSome(new Uint8Array(5), soon()));
-      yield* fails("ECONNRESET", () => conn.recv(new Uint8Array(1), soon()));
-    });
-  });
-
   it("ECONNRESET at once when the peer has reset before", async () => {
     await connectedScene(function* ({ conn, peer, client }) {
       peer.abort();

@@ -247,6 +247,8 @@ describe.each(SEQUENCE_PAIRS)("closing, ISS $iss, IRS $irs", (pair) => {
       < P. 1:101(100) ack 1
       < R 101:101(0)
       = CLOSED
+      read 60
+      read 100 = 40
       read 100 = ECONNRESET
       write 100 = ECONNRESET
       finish = ECONNRESET
