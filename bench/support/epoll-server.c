@@ -9,7 +9,7 @@
 //   PORT + 2  sends 64 KiB after 64 KiB until the peer goes
 //
 // `spin` never sleeps while it waits. It says "ready" when it listens, and leaves when its standard
-// input ends, or after five minutes.
+// input ends, or after half an hour.
 
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -25,7 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { kChunkBytes = 65536, kEvents = 256, kBacklog = 1024, kLifetimeSeconds = 300 };
+enum { kChunkBytes = 65536, kEvents = 256, kBacklog = 1024, kLifetimeSeconds = 1800 };
 
 enum Kind { kEcho, kDiscard, kGenerate, kListenEcho, kListenDiscard, kListenGenerate, kInput };
 
