@@ -7,7 +7,7 @@ import { go, isNetError, now, type Operation, sleep, withDeadline } from "../../
 import { type CancelWatch, sweepCancellations } from "../support/cancel-watch.ts";
 import { BLOCKING_CALLS, type BlockingCall } from "./cancel-everywhere.ts";
 import { settled } from "./support/helpers.ts";
-import { scene } from "./support/sim.ts";
+import { ONE_WAY_MS, scene } from "./support/sim.ts";
 
 /** Long enough for what is under way, shorter than the deadlines of the calls. */
 const SETTLE_MS = 3_000;
@@ -48,23 +48,38 @@ describe.each(BLOCKING_CALLS)("$title", (call) => {
     const { trace } = await played(call, function* (life) {
       yield* (yield* go(life)).join(-1);
     });
-    const times = new Set(trace.map((line) => Number.parseFloat(line)));
-    expect(times.size).toBeGreaterThan(2);
-    for (const time of times) {
-      for (const edge of [-0.001, 0, 0.001, 5]) await endedAt(call, time + edge);
-    }
+    const codes = new Set<string>();
+    for (const time of edgesOf(trace)) codes.add(await endedAt(call, time));
+    expect([...codes].sort()).toEqual(["ETIMEDOUT", "none"]);
   });
 });
 
-async function endedAt(call: BlockingCall, timeMs: number): Promise<void> {
+/** @returns times just before, at and just after each frame leaves and arrives */
+function edgesOf(trace: readonly string[]): Set<number> {
+  const times = new Set<number>();
+  for (const line of trace) {
+    const sentMs = Number.parseFloat(line);
+    for (const event of [sentMs, sentMs + ONE_WAY_MS]) {
+      for (const edge of [-0.001, 0, 0.001]) times.add(event + edge);
+    }
+  }
+  expect(times.size).toBeGreaterThan(6);
+  return times;
+}
+
+/** @returns the code that the life has ended with, "none" if it was in time */
+async function endedAt(call: BlockingCall, timeMs: number): Promise<string> {
+  let code = "none";
   await played(call, function* (life) {
     const living = yield* go(function* () {
       try {
         yield* withDeadline(timeMs, life);
       } catch (error) {
         if (!isNetError(error, "ETIMEDOUT")) throw error;
+        ({ code } = error);
       }
     });
     yield* living.join(now() + SETTLE_MS);
   });
+  return code;
 }
