@@ -18,6 +18,7 @@ import type { ErrorCode } from "./errno.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
 import { INSIDE, originOf } from "./reducer.ts";
+import { Wait } from "./wait.ts";
 
 /** The coroutine that a plain Effection task descends from, if it descends from one. */
 export const COROUTINE_CONTEXT: Context<Coroutine> = createContext<Coroutine>("caraway/coroutine");
@@ -95,6 +96,12 @@ export class Routine {
    * @returns true: go on with `mode` and `value`; false: the coroutine waits
    */
   perform(effect: unknown): boolean {
+    // A wait that its own iterator has yielded does not come here: this one was yielded as it is,
+    // and what it evaluates to would be a status and no result.
+    if (effect instanceof Wait) {
+      const error = new TypeError(`a coroutine yielded ${effect.syscall} itself: use yield*`);
+      return this.#goOn({ ok: false, error });
+    }
     if (!isEffect(effect)) {
       const error = new TypeError(
         `a coroutine yielded ${describe(effect)}, which is not an effect: use yield*`,

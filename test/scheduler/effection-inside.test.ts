@@ -449,6 +449,15 @@ describe("what a coroutine must not yield", () => {
       }
     }));
 
+  it("is refused when it is one of our own operations, which yield* runs and yield does not", () =>
+    virtual(function* () {
+      expect(
+        yield* failureOf(function* () {
+          yield sleep(now() + 1) as never;
+        }),
+      ).toMatch(/yielded sleep itself: use yield\*/);
+    }));
+
   it("swallowed cancellations of Effection's effects end by force", () =>
     virtual(function* () {
       const stderr = process.stderr.write;
