@@ -91,6 +91,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   #backlogLength = 0;
   /** The kernel takes no bytes now. */
   #isBlocked = false;
+  /** The kernel had no memory in this crossing, and so has not tried what came behind. */
+  #isStarved = false;
   #isTouched = false;
   #wantsFinish = false;
   #isFinishSubmitted = false;
@@ -356,7 +358,9 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     }
     if (!isAlive) return this.#fail(result);
     // Of memory nothing tells: it is asked for again in every round.
-    if (taken < length) this.#isBlocked = result >= 0 || result === EAGAIN;
+    if (result < 0 && result !== EAGAIN) this.#isStarved = true;
+    if (taken < length) this.#isBlocked = !this.#isStarved;
+    if (this.#direct === 0 && this.#fromBacklog === 0) this.#isStarved = false;
     if (this.#backlogLength > 0 || this.#wantsFinish) this.#touch();
     this.#notify(EVENT_WRITABLE);
   }

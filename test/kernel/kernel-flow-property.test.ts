@@ -4,7 +4,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ECONNRESET } from "../../src/kernel/errno.ts";
+import { ECONNRESET, ENOBUFS } from "../../src/kernel/errno.ts";
 import { bytes, type Connection, Rig } from "./support/rig.ts";
 
 const SEND_LIMIT = 100;
@@ -118,6 +118,11 @@ class Model {
     this.it.socket.admit(count);
   }
 
+  /** The next send finds no memory in the kernel. */
+  starves(): void {
+    if (!this.#isBroken) this.it.socket.sendError = ENOBUFS;
+  }
+
   unacknowledged(count: number): void {
     this.it.socket.unsent = count;
   }
@@ -179,6 +184,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: step((model, n) => model.admit(n), count) },
   { weight: 3, arbitrary: step((model) => model.full()) },
   { weight: 2, arbitrary: step((model, n) => model.unacknowledged(n), fc.nat(2)) },
+  { weight: 2, arbitrary: step((model) => model.starves()) },
   step((model) => model.finish()),
   step((model) => model.peerEnds()),
   step((model) => model.discard()),

@@ -116,6 +116,20 @@ describe("sending", () => {
     expectTaken(it, 10);
   });
 
+  it("tries again also what came after that in the same crossing", () => {
+    for (const errno of [-105, -12]) {
+      const rig = new Rig({ txBytes: 64 });
+      const it = rig.connection();
+      it.socket.sendError = errno;
+      rig.round(() => {
+        for (let i = 0; i < 3; i++) expect(send(it, 30, 30 * i)).toBe(30);
+      });
+      rig.settle();
+      expect(it.flow.failure).toBe(0);
+      expectTaken(it, 90);
+    }
+  });
+
   it("tries again when the kernel had no memory", () => {
     const rig = new Rig();
     const { flow, socket } = rig.connection();
