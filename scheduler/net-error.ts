@@ -49,6 +49,8 @@ export class NetError extends Error {
   declare bytesSent?: number;
   /** How many bytes a failed `recv` had put into the caller's buffer; absent elsewhere. */
   declare bytesReceived?: number;
+  /** How long the datagram was that a `recv` had no room for; absent elsewhere. */
+  declare datagramBytes?: number;
 
   /**
    * Makes an error; its message reads like `"ECONNREFUSED: connection refused, tcp.connect

@@ -80,9 +80,12 @@ export function checkHost(syscall: string, name: string, value: unknown): IpAddr
 
 /** @returns the address of either family that `value` is */
 export function checkLiteral(syscall: string, name: string, value: unknown): IpAddress {
-  const address = checkHost(syscall, name, value);
-  if (!(address instanceof IpAddress)) {
-    invalid(syscall, `${name} must be an IP address such as "10.0.0.1", got "${address}"`);
+  if (typeof value !== "string") {
+    throw new TypeError(`${syscall}: ${name} must be a string, got ${typeof value}`);
+  }
+  const address = IpAddress.parse(value);
+  if (address === null) {
+    invalid(syscall, `${name} must be an IP address such as "10.0.0.1", got "${value}"`);
   }
   return address;
 }
@@ -94,29 +97,48 @@ export interface HostAndPort {
 }
 
 /**
- * Reads `"host:port"` or `"[v6]:port"`.
+ * Reads what says whom to talk to: an options object, or text such as `"host:port"`.
  *
- * @returns the parts, unchecked; the host is empty in `":port"`
+ * @param name - of the argument; `"options"` of text is its address
+ * @returns the parts, unchecked
  */
-export function splitEndpoint(syscall: string, name: string, text: string): HostAndPort {
-  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
-  if (match === null) {
-    invalid(syscall, `${name} must be like "10.0.0.1:80" or "[::1]:80", got "${text}"`);
-  }
-  return { host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
-}
-
-/** @returns `value`, which is `{ host, port }`, or read from `"host:port"` */
-export function endpointOf<T extends object>(
+export function peerOf<T extends object>(
   syscall: string,
   name: string,
   value: T | string,
 ): T | HostAndPort {
-  if (typeof value === "string") return splitEndpoint(syscall, name, value);
+  return endpointOf(syscall, name, value, '"host:80", "10.0.0.1:80" or "[::1]:80"');
+}
+
+/**
+ * Reads what says where to be reached: an options object, or text such as `":80"`.
+ *
+ * @returns the parts, unchecked
+ */
+export function placeOf<T extends object>(syscall: string, value: T | string): T | HostAndPort {
+  return endpointOf(syscall, "options", value, '"10.0.0.1:80", "[::1]:80" or ":80"');
+}
+
+function endpointOf<T extends object>(
+  syscall: string,
+  name: string,
+  value: T | string,
+  forms: string,
+): T | HostAndPort {
+  if (typeof value === "string") {
+    return splitEndpoint(syscall, name === "options" ? "address" : name, value, forms);
+  }
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`${syscall}: ${name} must be an object or text, got ${String(value)}`);
   }
   return value;
+}
+
+/** Reads `"host:port"` or `"[v6]:port"`; the host is empty in `":port"`. */
+function splitEndpoint(syscall: string, name: string, text: string, forms: string): HostAndPort {
+  const match = /^(?:\[([^\]]*)\]|([^:[\]]*)):(\d{1,5})$/.exec(text);
+  if (match === null) invalid(syscall, `${name} must be like ${forms}, got "${text}"`);
+  return { host: match[1] ?? match[2] ?? "", port: Number(match[3]) };
 }
 
 /**

@@ -13,6 +13,7 @@ export const EBUSY: number = ERRNO.EBUSY;
 export const ECANCELED: number = ERRNO.ECANCELED;
 export const EEXIST: number = ERRNO.EEXIST;
 export const EMSGSIZE: number = ERRNO.EMSGSIZE;
+export const ENOENT: number = ERRNO.ENOENT;
 export const ENETDOWN: number = ERRNO.ENETDOWN;
 export const EINVAL: number = ERRNO.EINVAL;
 export const ENOTCONN: number = ERRNO.ENOTCONN;

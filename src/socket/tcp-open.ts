@@ -3,10 +3,11 @@
 // in scope when they run.
 
 import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
-import { IpAddress } from "../ip/address.ts";
+import type { IpAddress } from "../ip/address.ts";
 import type { FlowSink, StreamFlow } from "../transport/stream.ts";
-import type { Context, Lookup } from "./context.ts";
-import { errnoError, invalid } from "./errors.ts";
+import type { Context } from "./context.ts";
+import { endpointError, errnoError } from "./errors.ts";
+import { HostLookup } from "./host-lookup.ts";
 import { contextFor } from "./network.ts";
 import { TcpConnection } from "./tcp-connection.ts";
 import { TcpListener } from "./tcp-listener.ts";
@@ -34,9 +35,8 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
   readonly #request: ConnectRequest;
   readonly #waiting: WaitQueue = new WaitQueue();
   #context: Context | null = null;
-  #lookup: Lookup | null = null;
-  /** Where to try, one after the other. */
-  #addresses: readonly IpAddress[] = [];
+  /** Whose addresses are tried one after the other. */
+  readonly #lookup: HostLookup;
   #tried = 0;
   /** Why the last one failed that answered, or did not; and the last that could not be tried. */
   #failure = 0;
@@ -46,27 +46,25 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
   constructor(request: ConnectRequest, deadline?: number) {
     super("tcp.connect", deadline);
     this.#request = request;
+    this.#lookup = new HostLookup("host", request.host);
   }
 
   override reset(): void {
     this.#flow = null;
     this.#context = null;
-    this.#lookup = null;
-    this.#addresses = [];
+    this.#lookup.reset();
     this.#tried = 0;
     this.#failure = 0;
     this.#hindrance = 0;
   }
 
   override poll(nowMs: number): number {
-    if (this.#context === null) this.#begin();
-    if (this.#lookup !== null) {
-      const { addresses, errno } = this.#lookup;
-      if (addresses === null) return PENDING;
-      this.#lookup = null;
-      if (errno !== 0) return errno;
-      this.#addresses = addresses;
+    if (this.#context === null) {
+      this.#context = contextFor(this.syscall, this.#request.context);
+      this.#lookup.begin(this.#context);
     }
+    const found = this.#lookup.poll();
+    if (found !== READY) return found;
     if (this.#flow === null) return this.#next(nowMs);
     const failure = this.#flow.openFailure;
     if (failure !== 0) {
@@ -78,7 +76,7 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
   }
 
   override queue(): WaitQueue {
-    return this.#lookup?.waiting ?? this.#waiting;
+    return this.#lookup.waiting ?? this.#waiting;
   }
 
   override take(): TcpConnection {
@@ -86,38 +84,27 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
   }
 
   override withdrawn(): void {
-    this.#lookup?.abandon();
+    this.#lookup.abandon();
     this.#dropFlow();
   }
 
   override error(errno: number): Error {
-    return errnoError(errno, this.syscall, this.#request.host.toString(), this.#request.port);
+    const { host, port } = this.#request;
+    const where = { host: host.toString(), port };
+    return endpointError(errno, this.syscall, where, this.#lookup.detail);
   }
 
   flowEvents(): void {
     this.#waiting.wakeAll();
   }
 
-  #begin(): void {
-    const { host, context } = this.#request;
-    this.#context = contextFor(this.syscall, context);
-    if (host instanceof IpAddress) {
-      this.#addresses = [host];
-      return;
-    }
-    this.#lookup = this.#context.lookup(host);
-    if (this.#lookup === null) {
-      const rule = 'host must be an IP address such as "10.0.0.1"';
-      invalid(this.syscall, `${rule}, got "${host}": ${this.#context.name} has no name service`);
-    }
-  }
-
   /** Tries the next address. The error that counts is the last of one that could be tried. */
   #next(nowMs: number): number {
     const context = this.#context as Context;
     const { port, localHost, localPort, noDelay } = this.#request;
-    while (this.#tried < this.#addresses.length) {
-      const remote = this.#addresses[this.#tried++] as IpAddress;
+    const { addresses } = this.#lookup;
+    while (this.#tried < addresses.length) {
+      const remote = addresses[this.#tried++] as IpAddress;
       const target = { remote, remotePort: port, local: localHost, localPort, noDelay };
       const opened = context.openStream(target, this, nowMs);
       if (typeof opened !== "number") {

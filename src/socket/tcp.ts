@@ -8,7 +8,8 @@ import {
   checkLiteral,
   checkOptions,
   checkPort,
-  endpointOf,
+  peerOf,
+  placeOf,
 } from "./arguments.ts";
 import { type Context, checkContext } from "./context.ts";
 import type { TcpConnection } from "./tcp-connection.ts";
@@ -61,7 +62,7 @@ const MAX_BACKLOG = 65_535;
  */
 export function listen(where: ListenOptions | string): Wait<TcpListener> {
   const call = "tcp.listen";
-  const options: Partial<ListenOptions> = endpointOf(call, "options", where);
+  const options: Partial<ListenOptions> = placeOf(call, where);
   checkOptions(call, options);
   const { port, host, backlog = DEFAULT_BACKLOG, context } = options;
   const isAny = host === undefined || (typeof where === "string" && (host === "" || host === "*"));
@@ -93,7 +94,7 @@ export function listen(where: ListenOptions | string): Wait<TcpListener> {
  */
 export function connect(to: ConnectOptions | string, deadline?: number): Wait<TcpConnection> {
   const call = "tcp.connect";
-  const options: Partial<ConnectOptions> = endpointOf(call, "options", to);
+  const options: Partial<ConnectOptions> = peerOf(call, "options", to);
   checkOptions(call, options);
   const { host, port, localHost, localPort = 0, noDelay, context } = options;
   const request = {

@@ -4,7 +4,7 @@
 // ready, the run loop resumes (R3).
 
 import type { Bundle } from "../../scheduler/index.ts";
-import { type Loop, PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
+import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import type { DatagramEnd, DatagramFlow, ReceivedDatagram } from "../transport/datagram.ts";
 import {
   type Endpoint,
@@ -13,9 +13,13 @@ import {
   EVENT_WRITABLE,
   type FlowSink,
 } from "../transport/stream.ts";
-import { checkBytes, checkLiteral, checkPort, endpointOf } from "./arguments.ts";
-import { EAGAIN, EBADF, EMSGSIZE, endpointError, invalid, netError } from "./errors.ts";
+import { checkBytes } from "./arguments.ts";
+import type { Context } from "./context.ts";
+import { EAGAIN, EBADF, EMSGSIZE, endpointError, netError } from "./errors.ts";
+import type { HostLookup } from "./host-lookup.ts";
 import { Ownership } from "./ownership.ts";
+import { NamedSendWait, SEND, SendWait } from "./udp-send.ts";
+import { checkTarget, NamedEnd, type Target } from "./udp-target.ts";
 
 /** What `recv` returns: how long the datagram is, and who sent it. */
 export interface Received {
@@ -27,44 +31,37 @@ export interface Received {
   readonly port: number;
 }
 
-const SEND = "udp.send";
 const RECV = "udp.recv";
-
-/** @returns whom a datagram can be sent to, read from what a caller gave */
-export function checkTarget(syscall: string, name: string, value: Endpoint | string): DatagramEnd {
-  const { host, port } = endpointOf(syscall, name, value);
-  const address = checkLiteral(syscall, `${name}.host`, host);
-  if (address.isUnspecified) invalid(syscall, `${name}.host must name a host, got "${host}"`);
-  return { address, port: checkPort(syscall, `${name}.port`, port, 1) };
-}
 
 /**
  * A UDP socket, got from `udp.open`. What is sent may be lost, doubled or overtaken on the way;
  * what arrives whole is what was sent.
  */
 export class UdpSocket implements FlowSink {
-  readonly #loop: Loop;
+  readonly #context: Context;
   readonly #ownership: Ownership;
-  readonly #remote: Endpoint | null;
+  #remote: Endpoint | null = null;
   readonly #readers: WaitQueue = new WaitQueue();
   readonly #writers: WaitQueue = new WaitQueue();
   #flow: DatagramFlow | null = null;
   #isOpen = true;
-  // Whom the last datagram went to: usually the next one goes there too.
+  // Whom the last datagram went to: usually the next one goes there too. A name keeps its address.
   #lastText: string | null = null;
   #lastHost = "";
-  #lastEnd: DatagramEnd | null = null;
+  #lastEnd: Target | null = null;
+  /** Those of calls on this socket that are under way; made for the first name. */
+  #lookups: Set<HostLookup> | null = null;
 
   /** @internal Use `udp.open`. */
-  constructor(loop: Loop, remote: Endpoint | null) {
-    this.#loop = loop;
-    this.#remote = remote;
+  constructor(context: Context) {
+    this.#context = context;
     this.#ownership = new Ownership(this);
   }
 
   /** @internal Ties it to what carries its datagrams. */
-  attach(flow: DatagramFlow): void {
+  attach(flow: DatagramFlow, remote: Endpoint | null): void {
     this.#flow = flow;
+    this.#remote = remote;
   }
 
   /** Where it is bound; the port is the one chosen if 0 was asked for. */
@@ -72,7 +69,7 @@ export class UdpSocket implements FlowSink {
     return this.flow.localEnd;
   }
 
-  /** The only peer; null: it sends to anybody, and receives from anybody. */
+  /** The only peer, by its address; null: it sends to anybody, and receives from anybody. */
   get remote(): Endpoint | null {
     return this.#remote;
   }
@@ -83,29 +80,34 @@ export class UdpSocket implements FlowSink {
   }
 
   /**
-   * Sends one datagram. Waits only while the network takes nothing more; several coroutines may
-   * send at once. That it returns does not mean that anybody has received it. If an earlier
-   * datagram is known to have been refused, the next call says so, once, and sends nothing: sockets
-   * with a `remote` learn of that, others do not.
+   * Sends one datagram. Waits only while the network takes nothing more, and while a name is
+   * looked up; several coroutines may send at once. That it returns does not mean that anybody has
+   * received it. If an earlier datagram is known to have been refused, the next call says so, once,
+   * and sends nothing: sockets with a `remote` learn of that, others do not.
+   *
+   * Over the kernel `to` may have a name. It goes to the first of its addresses that the socket can
+   * send to, which is kept for as long as each call has the same name and port, and none fails: a
+   * name whose addresses may change is looked up anew after a datagram to any other, or on a new
+   * socket.
    *
    * @param data - the payload, may be empty; must not change until this returns
-   * @param to - an address and a port, or `"10.0.0.1:53"`, `"[::1]:53"`; left out if the socket has
-   *   a `remote`
+   * @param to - an address and a port, or `"10.0.0.1:53"`, `"[::1]:53"`, `"name:53"`; left out if
+   *   the socket has a `remote`
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
-   * @throws NetError EACCES (to more than one host), EAFNOSUPPORT, EBADF, ECANCELED, ECONNREFUSED
-   *   (nobody has the port), EDESTADDRREQ (no `to`, no `remote`), EHOSTUNREACH, EINVAL, EISCONN (a
-   *   `to` besides the `remote`), EMSGSIZE (too long; the stack does not fragment), ENETDOWN (its
-   *   device is gone), ENETUNREACH, ENOBUFS, EPERM (a firewall), ETIMEDOUT; none of them harms the
-   *   socket; TypeError
+   * @throws NetError EACCES (to more than one host), EAFNOSUPPORT (the socket can send to no address
+   *   of that family; if `to` is a name, to none of its addresses), EAGAIN (the name service has
+   *   failed for now), EBADF, ECANCELED, ECONNREFUSED (nobody has the port), EDESTADDRREQ (no `to`,
+   *   no `remote`), EHOSTUNREACH, EINVAL (an argument; or a name over a stack, which has no name
+   *   service), EISCONN (a `to` besides the `remote`), EMSGSIZE (too long; the stack does not fragment), ENETDOWN (its device
+   *   is gone), ENETUNREACH, ENOBUFS, ENOENT (no such name), ENOMEM, EPERM (a firewall), ETIMEDOUT;
+   *   none of them harms the socket; TypeError
    */
   send(data: Uint8Array, to?: Endpoint | string, deadline?: number): Wait<void> {
     checkBytes(SEND, "data", data);
-    return new SendWait(
-      this,
-      data,
-      to === undefined ? this.#noTarget() : this.#target(to),
-      deadline,
-    );
+    const target = to === undefined ? this.#noTarget() : this.#target(to);
+    return target instanceof NamedEnd
+      ? new NamedSendWait(this, data, target, deadline)
+      : new SendWait(this, data, target, deadline);
   }
 
   /**
@@ -116,9 +118,10 @@ export class UdpSocket implements FlowSink {
    * @returns its length and its sender
    * @throws NetError EBADF, ECANCELED, ECONNREFUSED (an earlier datagram: nobody has the port),
    *   EHOSTUNREACH (likewise), EMSGSIZE (it was longer than `buf`: `bytesReceived` bytes of it are
-   *   there, the rest is lost, the message tells the length, `address` and `port` the sender; or an
-   *   earlier datagram was too long for the way, then `bytesReceived` is 0), ENETDOWN (its device
-   *   is gone), ENETUNREACH, ETIMEDOUT; none of them harms the socket; TypeError
+   *   there, the rest is lost, `datagramBytes` tells its length, `address` and `port` the sender;
+   *   or an earlier datagram was too long for the way, then `bytesReceived` is 0, and there is no
+   *   `datagramBytes`), ENETDOWN (its device is gone), ENETUNREACH, ETIMEDOUT; none of them harms
+   *   the socket; TypeError
    */
   recv(buf: Uint8Array, deadline?: number): Wait<Received> {
     checkBytes(RECV, "buf", buf);
@@ -133,8 +136,10 @@ export class UdpSocket implements FlowSink {
     if (!this.#isOpen) return;
     this.#isOpen = false;
     this.#ownership.release();
-    this.#flow?.close(this.#loop.now());
+    this.#flow?.close(this.#context.loop.now());
     this.#wakeAll();
+    // Who waits for one of them stands in no queue of ours.
+    for (const lookup of this.#lookups ?? []) lookup.abandon();
   }
 
   /** The same, as the end of its owner calls it. */
@@ -166,6 +171,18 @@ export class UdpSocket implements FlowSink {
     if (!this.#isOpen) return -EBADF;
     const result = this.flow.send(to, data, 0, data.length);
     return result === -EAGAIN ? PENDING : result;
+  }
+
+  /** @internal Begins a lookup; if the socket closes meanwhile, who waits for it is told. */
+  looksUp(lookup: HostLookup): void {
+    lookup.begin(this.#context);
+    this.#lookups ??= new Set();
+    this.#lookups.add(lookup);
+  }
+
+  /** @internal Whoever wanted it has ended. */
+  hasLookedUp(lookup: HostLookup): void {
+    this.#lookups?.delete(lookup);
   }
 
   /** @internal One try to receive. @returns bytes in `buf`, or -errno: -EAGAIN for nothing */
@@ -210,7 +227,7 @@ export class UdpSocket implements FlowSink {
     return null;
   }
 
-  #target(to: Endpoint | string): DatagramEnd {
+  #target(to: Endpoint | string): Target {
     if (this.#remote !== null) {
       throw netError("EISCONN", SEND, "the socket has a remote, and sends to nobody else");
     }
@@ -227,39 +244,6 @@ export class UdpSocket implements FlowSink {
     this.#lastHost = typeof to === "string" ? "" : to.host;
     this.#lastEnd = end;
     return end;
-  }
-}
-
-class SendWait extends Wait<void> {
-  readonly #socket: UdpSocket;
-  readonly #data: Uint8Array;
-  readonly #to: DatagramEnd | null;
-
-  constructor(socket: UdpSocket, data: Uint8Array, to: DatagramEnd | null, deadline?: number) {
-    super(SEND, deadline);
-    this.#socket = socket;
-    this.#data = data;
-    this.#to = to;
-  }
-
-  override poll(): number {
-    return this.#socket.pollSend(this.#data, this.#to);
-  }
-
-  override queue(): WaitQueue {
-    return this.#socket.writers;
-  }
-
-  override take(): void {}
-
-  override error(errno: number): Error {
-    const to = this.#to;
-    const where = to === null ? this.#socket.end : { host: to.address.toString(), port: to.port };
-    const { length } = this.#data;
-    const most = this.#socket.flow.sendLimitBytes;
-    const isTooLong = errno === -EMSGSIZE && length > most;
-    const text = isTooLong ? `a datagram of ${length} bytes, at most ${most} fit` : undefined;
-    return endpointError(errno, SEND, where, text);
   }
 }
 
@@ -314,6 +298,7 @@ class RecvWait extends Wait<Received> implements ReceivedDatagram {
       ? endpointError(errno, RECV, this.from, text)
       : endpointError(errno, RECV, this.#socket.end);
     error.bytesReceived = count;
+    if (isCut) error.datagramBytes = this.lengthBytes;
     return error;
   }
 }

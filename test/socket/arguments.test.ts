@@ -25,14 +25,18 @@ const at = { host: "10.0.0.1", port: 1 };
 const options = (more: object): never =>
   wrong({ driver: new SimDriver(), address: "10.0.0.1/24", ...more });
 
+/** How the peer of a call may be written, and how the place where it listens. */
+const PEERS = '"host:80", "10.0.0.1:80" or "[::1]:80"';
+const PLACES = '"10.0.0.1:80", "[::1]:80" or ":80"';
+
 const CALLS: Record<string, readonly Row[]> = {
   "tcp.connect": [
     ["options", "TypeError", () => tcp.connect(wrong(undefined))],
     ["options", "TypeError", () => tcp.connect(wrong(null))],
     ["options", "TypeError", () => tcp.connect(wrong(80))],
-    ["options", "EINVAL", () => tcp.connect("10.0.0.1")],
-    ["options", "EINVAL", () => tcp.connect("::1:80")],
-    ["options", "EINVAL", () => tcp.connect("10.0.0.1:http")],
+    [`address must be like ${PEERS}, got "host"`, "EINVAL", () => tcp.connect("host")],
+    [`address must be like ${PEERS}, got "::1:80"`, "EINVAL", () => tcp.connect("::1:80")],
+    ["address", "EINVAL", () => tcp.connect("10.0.0.1:http")],
     ["port", "EINVAL", () => tcp.connect("10.0.0.1:65536")],
     ["host", "EINVAL", () => tcp.connect(":80")],
     ["host", "TypeError", () => tcp.connect(wrong({ port: 1 }))],
@@ -61,11 +65,14 @@ const CALLS: Record<string, readonly Row[]> = {
   "tcp.listen": [
     ["options", "TypeError", () => tcp.listen(wrong(undefined))],
     ["options", "TypeError", () => tcp.listen(wrong(80))],
+    [`address must be like ${PLACES}, got "80"`, "EINVAL", () => tcp.listen("80")],
+    [`address must be like ${PLACES}, got "::1:80"`, "EINVAL", () => tcp.listen("::1:80")],
     ["port", "TypeError", () => tcp.listen(wrong({}))],
     ["port", "EINVAL", () => tcp.listen({ port: -1 })],
     ["port", "EINVAL", () => tcp.listen({ port: 65_536 })],
     ["host", "TypeError", () => tcp.listen(wrong({ port: 1, host: 1 }))],
-    ["host", "EINVAL", () => tcp.listen({ port: 1, host: "here" })],
+    ['such as "10.0.0.1", got "here"', "EINVAL", () => tcp.listen({ port: 1, host: "here" })],
+    ['such as "10.0.0.1", got "a b"', "EINVAL", () => tcp.listen({ port: 1, host: "a b" })],
     ["backlog", "TypeError", () => tcp.listen(wrong({ port: 1, backlog: "5" }))],
     ["backlog", "EINVAL", () => tcp.listen({ port: 1, backlog: 0 })],
     ["backlog", "EINVAL", () => tcp.listen({ port: 1, backlog: 65_536 })],

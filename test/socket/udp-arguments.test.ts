@@ -4,7 +4,7 @@
 
 import { describe, expect, it } from "vitest";
 import { isNetError, type Operation, type UdpSocket, udp, withNetwork } from "../../src/index.ts";
-import { soon } from "./support/helpers.ts";
+import { fails, soon } from "./support/helpers.ts";
 import { scene } from "./support/sim.ts";
 
 const BYTES = Uint8Array.of(1);
@@ -45,9 +45,10 @@ const OPEN: readonly (readonly [unknown, string])[] = [
   [{ remote: { host: "10.0.0.1", port: 0 } }, "EINVAL EINVAL: remote.port must be an integer"],
   [{ remote: "0.0.0.0:53" }, "EINVAL EINVAL: remote.host must name a host"],
   [{ remote: "[::]:53" }, "EINVAL EINVAL: remote.host must name a host"],
-  [{ remote: "10.0.0.1" }, "EINVAL EINVAL: remote must be like"],
+  [{ remote: "10.0.0.1" }, 'EINVAL EINVAL: remote must be like "host:80"'],
+  [{ remote: "no such name:53" }, "EINVAL EINVAL: remote.host must be an IP address"],
   [{ context: {} }, "TypeError udp.open: context must come from"],
-  ["10.0.0.1", "EINVAL EINVAL: options must be like"],
+  ["10.0.0.1", 'EINVAL EINVAL: address must be like "10.0.0.1:80"'],
   ["server:53", "EINVAL EINVAL: host must be an IP address"],
 ];
 
@@ -57,17 +58,45 @@ const SEND: readonly (readonly [readonly unknown[], string])[] = [
   [[BYTES, null], "TypeError udp.send: to must be an object or text"],
   [[BYTES, 1_000], "TypeError udp.send: to must be an object or text"],
   [[BYTES, ""], "EINVAL EINVAL: to must be like"],
-  [[BYTES, "10.0.0.1"], "EINVAL EINVAL: to must be like"],
+  [[BYTES, "10.0.0.1"], 'EINVAL EINVAL: to must be like "host:80"'],
   [[BYTES, "10.0.0.1:99999"], "EINVAL EINVAL: to.port must be an integer"],
   [[BYTES, { ...TO, port: 0 }], "EINVAL EINVAL: to.port must be an integer from 1"],
   [[BYTES, { ...TO, host: "0.0.0.0" }], "EINVAL EINVAL: to.host must name a host"],
-  [[BYTES, { ...TO, host: "server" }], "EINVAL EINVAL: to.host must be an IP address"],
+  [[BYTES, { ...TO, host: "no such name" }], "EINVAL EINVAL: to.host must be an IP address"],
   [[BYTES, { port: 53 }], "TypeError udp.send: to.host must be a string"],
   [[BYTES, TO, "soon"], "TypeError udp.send: deadline must be a number"],
   [[BYTES, TO, Number.NaN], "EINVAL EINVAL: deadline must not be NaN"],
 ];
 
+describe("names over our stack", () => {
+  it("are EINVAL, for it has no name service", () =>
+    scene(function* ({ client: context }) {
+      const socket = yield* udp.open({ context });
+      const to = { host: "server", port: 53 };
+      const calls: Record<string, () => Operation<unknown>> = {
+        "to.host": () => socket.send(BYTES, to),
+        "remote.host": () => udp.open({ remote: "server:53", context }),
+      };
+      for (const [argument, call] of Object.entries(calls)) {
+        const error = yield* fails("EINVAL", call);
+        expect(error.message).toContain(`${argument} must be an IP address`);
+        expect(error.message).toContain('got "server"');
+        expect(error.message).toContain("has no name service");
+        expect(error).toMatchObject({ address: "server", port: 53 });
+      }
+      yield* socket.send(BYTES, TO, soon());
+      socket.close();
+      yield* fails("EBADF", () => socket.send(BYTES, to));
+      expect(context.leftovers().sockets).toBe(0);
+    }));
+});
+
 describe("udp.open", () => {
+  it("refuses what is no deadline", () => {
+    expect(caught(() => udp.open({}, "soon" as never))).toContain("deadline must be a number");
+    expect(caught(() => udp.open({}, Number.NaN))).toContain("deadline must not be NaN");
+  });
+
   it.each(OPEN)("refuses %j", (options, expected) => {
     expect(caught(() => udp.open(options as never))).toContain(expected);
   });
