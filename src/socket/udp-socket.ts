@@ -97,10 +97,10 @@ export class UdpSocket implements FlowSink {
    * @throws NetError EACCES (to more than one host), EAFNOSUPPORT (the socket cannot send to this
    *   family; or to that of no address of the name), EAGAIN (the name service has failed for now),
    *   EBADF, ECANCELED, ECONNREFUSED (nobody has the port), EDESTADDRREQ (no `to`, no `remote`),
-   *   EHOSTUNREACH, EINVAL (an argument; or a name over a stack, which has no name service), EISCONN
-   *   (a `to` besides the `remote`), EMSGSIZE (too long; the stack does not fragment), ENETDOWN (its
-   *   device is gone), ENETUNREACH, ENOBUFS, ENOENT (no such name), ENOMEM, EPERM (a firewall),
-   *   ETIMEDOUT; none of them harms the socket; TypeError
+   *   EHOSTUNREACH, EINVAL (an argument; or a name over a stack, which has no name service),
+   *   EISCONN (a `to` besides the `remote`), EMSGSIZE (too long; the stack does not fragment),
+   *   ENETDOWN (its device is gone), ENETUNREACH, ENOBUFS, ENOENT (no such name), ENOMEM, EPERM (a
+   *   firewall), ETIMEDOUT; none of them harms the socket; TypeError
    */
   send(data: Uint8Array, to?: Endpoint | string, deadline?: number): Wait<void> {
     checkBytes(SEND, "data", data);
