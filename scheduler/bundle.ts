@@ -10,7 +10,7 @@ import { bundleInTask } from "./foreign-scope.ts";
 import { GoOperation, type Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
-import { checkOperation, refused, toIterator } from "./operation.ts";
+import { checkKnown, checkOperation, refused, toIterator } from "./operation.ts";
 import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
 
 const EBADF = -9;
@@ -343,7 +343,7 @@ function* refuseIfCancelled(syscall: string): Operation<void> {
  *
  * @param options - `onError` takes errors instead of cancelling the siblings; `name` is for `tree`
  * @returns the bundle
- * @throws NetError ECANCELED
+ * @throws NetError ECANCELED, EINVAL; TypeError
  * @example
  * ```ts
  * const workers = yield* bundle({ name: "workers" });
@@ -363,6 +363,7 @@ export function* bundle(options?: BundleOptions): Operation<Bundle> {
 }
 
 function checkOptions(options: BundleOptions | undefined): void {
+  if (options !== undefined) checkKnown("bundle", options, ["name", "onError"]);
   const onError = options?.onError;
   if (onError !== undefined && typeof onError !== "function") {
     throw new TypeError("bundle: onError must be a function");

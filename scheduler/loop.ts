@@ -51,6 +51,8 @@ const SHORTEST_SLEEP_MS = 1;
  */
 export class Loop {
   readonly clock: Clock;
+  /** @internal When it was made, ms on its clock. */
+  readonly startedMs: number;
   /** @internal */
   readonly timers: TimerWheel;
   /** Time of the current round, ms. */
@@ -102,6 +104,7 @@ export class Loop {
     this.busyPoll = options.busyPoll ?? "adaptive";
     this.spinMs = (options.spinUs ?? 200) / 1_000;
     this.nowMs = this.clock.read();
+    this.startedMs = this.nowMs;
     this.timers = new TimerWheel(this.nowMs);
     this.reducer = new Reducer(this);
     this.effects = [0, 0, 0];

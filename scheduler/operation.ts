@@ -17,6 +17,18 @@ export function checkOperation(syscall: string, op: unknown): void {
   throw new TypeError(`${syscall}: op must be an operation or a generator function`);
 }
 
+/** Refuses what is no options object, or has an option that there is not. */
+export function checkKnown(syscall: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`${syscall}: options must be an object, got ${String(options)}`);
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const message = `options.${name} is not known; there are ${known.join(", ")}`;
+    throw new NetError("EINVAL", syscall, { message });
+  }
+}
+
 /** @returns the operation meant by `op` */
 export function toOperation<T>(op: OperationLike<T>): Operation<T> {
   const made = typeof op === "function" ? op() : op;

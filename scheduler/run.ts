@@ -8,7 +8,7 @@ import { CANCELED, type OperationLike } from "./coroutine.ts";
 import { Loop } from "./loop.ts";
 import type { BusyPoll } from "./loop-options.ts";
 import { isNetError, NetError } from "./net-error.ts";
-import { checkOperation } from "./operation.ts";
+import { checkKnown, checkOperation } from "./operation.ts";
 
 /** Exit status of a program ended by a signal: 128 + its number. */
 const SIGNAL_EXITS = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -156,6 +156,7 @@ export async function main(op: OperationLike<unknown>, options: RunOptions = {})
 }
 
 function loopOptions(options: RunOptions): ConstructorParameters<typeof Loop>[0] {
+  checkKnown("run", options, ["busyPoll", "clock", "onLoop", "spinUs"]);
   const { clock, busyPoll, spinUs } = options;
   if (clock !== undefined && clock !== "real" && clock !== "virtual") {
     throw new NetError("EINVAL", "run", {

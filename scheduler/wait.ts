@@ -6,8 +6,9 @@
 
 import type { Effect, Operation, Result } from "effection";
 import { begin, current, enterTask } from "./current.ts";
-import { codeOf } from "./errno.ts";
+import { codeOf, ERRNO } from "./errno.ts";
 import { NetError } from "./net-error.ts";
+import { explainPassed } from "./passed-deadline.ts";
 
 /** Outcome of `Wait.poll`: the result can be taken. */
 export const READY = 0;
@@ -201,7 +202,8 @@ function finish<T>(wait: Wait<T>, outcome: number): IteratorResult<unknown, T> {
     return RESULT as IteratorResult<unknown, T>;
   }
   wait.withdrawn(outcome);
-  throw wait.error(outcome);
+  const error = wait.error(outcome);
+  throw outcome === -ERRNO.ETIMEDOUT ? explainPassed(error, wait.givenMs) : error;
 }
 
 /** Refuses what is no point in time. */

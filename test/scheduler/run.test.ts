@@ -80,6 +80,7 @@ describe("wrong arguments are refused by name:", () => {
     "run(op) that makes no operation": [() => run((() => 1) as never), /must return an operation/],
     "run({ clock })": [() => run(nothing, { clock: "fake" as never }), "EINVAL"],
     "run({ busyPoll })": [() => run(nothing, { busyPoll: "often" as never }), "EINVAL"],
+    "run(null options)": [() => run(nothing, null as never), /options must be an object/],
     "run({ spinUs })": [() => run(nothing, { spinUs: -1 }), "EINVAL"],
     "run({ spinUs }) of a wrong type": [() => run(nothing, { spinUs: "x" as never }), "EINVAL"],
     "runWithSignal(signal)": [() => runWithSignal({} as never, nothing), /signal must be/],
@@ -90,6 +91,21 @@ describe("wrong arguments are refused by name:", () => {
       expect(await rejectionOf(call())).toMatch(expected);
     });
   }
+
+  it("an option that there is not, with those that there are", async () => {
+    const mistaken = { clok: "virtual" } as never;
+    const message = "options.clok is not known; there are busyPoll, clock, onLoop, spinUs";
+    for (const call of [run, main]) await expect(call(nothing, mistaken)).rejects.toThrow(message);
+    await virtual(function* () {
+      try {
+        yield* bundle({ nam: "workers" } as never);
+        expect.unreachable();
+      } catch (error) {
+        expect(error).toMatchObject({ code: "EINVAL", syscall: "bundle" });
+        expect(String(error)).toContain("options.nam is not known; there are name, onError");
+      }
+    });
+  });
 
   const thrown: Record<string, [() => unknown, RegExp]> = {
     "go(op)": [() => go({} as never), /go: op must be/],
