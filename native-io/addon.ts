@@ -147,7 +147,7 @@ export function loadAddon(): LoadedAddon {
 
 function load(): LoadedAddon {
   if (process.platform !== "linux") {
-    return { reason: `the native drivers need Linux, this is ${process.platform}` };
+    return { reason: `they need Linux, this is ${process.platform}` };
   }
   const home = homeDirectory();
   const require = createRequire(import.meta.url);
@@ -158,7 +158,9 @@ function load(): LoadedAddon {
     try {
       return { addon: require(file) as Addon };
     } catch (error) {
-      reasons.push(`${file} does not load: ${(error as Error).message}`);
+      // Its first line: who has required what does not help.
+      const [why] = (error as Error).message.split("\n", 1);
+      reasons.push(`${file} does not load: ${why}`);
     }
   }
   if (reasons.length === 0) reasons.push(buildFailure(home));
@@ -184,6 +186,9 @@ function candidates(home: string): string[] {
 /** What install.mjs wrote down. */
 function buildFailure(home: string): string {
   const file = path.join(home, "build", "install-error.txt");
-  if (existsSync(file)) return readFileSync(file, "utf8").trim();
+  if (existsSync(file))
+    return readFileSync(file, "utf8")
+      .trim()
+      .replace(/\s*\n\s*/g, "; ");
   return `it has not been built; \`node ${path.join(home, "install.mjs")}\` builds it`;
 }

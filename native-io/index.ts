@@ -75,7 +75,12 @@ export function openDevice(options: NativeDriverOptions): OpenedDriver {
       : options.driver === "tap"
         ? { kind: "tap" as const, options: checkTap(options) }
         : null;
-  if (checked === null) throw driverError("EINVAL", 'driver must be "af_packet" or "tap"');
+  if (checked === null) {
+    // Of JavaScript it may be anything.
+    const given: unknown = (options as { readonly driver?: unknown }).driver;
+    const shown = typeof given === "string" ? JSON.stringify(given.slice(0, 40)) : String(given);
+    throw driverError("EINVAL", `driver must be "af_packet" or "tap", got ${shown}`);
+  }
   const addon = requireAddon();
   const opened =
     checked.kind === "af_packet"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // `npm ci` and `npm install` run this. It builds the addon with node-gyp where there is a
-// compiler. It never fails: without the addon everything but the native drivers works, and opening
-// one says ENOSYS with the reason that is written down here.
+// compiler. It never fails: without the addon there are no sockets of the kernel, which is the
+// default network, and no native drivers; opening one says ENOSYS with the reason that is written
+// down here.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
@@ -48,7 +49,7 @@ function build() {
     .filter((line) => /error|err!|not found|no such|cannot/i.test(line))
     .slice(0, REASON_LINES);
   if (result.error !== undefined) log.push(String(result.error));
-  return `node-gyp could not build the addon:\n${log.join("\n")}`;
+  return `node-gyp could not build the addon: ${log.map((line) => line.trim()).join("; ")}`;
 }
 
 /** What node-gyp needs and is not here. */
@@ -67,12 +68,14 @@ function missingTools() {
 rmSync(REASON, { force: true });
 const reason = build();
 if (reason === null) {
-  console.log("caraway: the native drivers are ready");
+  console.log("caraway: sockets of the kernel (the default network) and native drivers are ready");
 } else {
   // A binary of an earlier build would hide the reason, and may not fit this Node.
   rmSync(path.join(BUILD, "Release", BINARY), { force: true });
   mkdirSync(BUILD, { recursive: true });
   writeFileSync(REASON, `${reason}\n`);
-  console.log(`caraway: no native drivers: ${reason}`);
-  console.log("caraway: everything else works");
+  console.log(
+    `caraway: no sockets of the kernel (the default network), no native drivers: ${reason}`,
+  );
+  console.log("caraway: the simulated network (caraway/testing) and the scheduler work");
 }

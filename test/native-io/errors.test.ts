@@ -43,7 +43,8 @@ function openElsewhere(
 describe("options of native drivers", () => {
   const nic = { driver: "af_packet", interface: "nosuch0" } as const;
   const cases: readonly (readonly [object, string, RegExp])[] = [
-    [{ driver: "dpdk" }, "EINVAL", /driver must be/],
+    [{ driver: "dpdk" }, "EINVAL", /driver must be "af_packet" or "tap", got "dpdk"/],
+    [{ driver: 7 }, "EINVAL", /driver must be .*, got 7/],
     [{ ...nic, interface: "" }, "EINVAL", /interface/],
     [{ ...nic, interface: "a".repeat(16) }, "EINVAL", /interface must be 1 to 15/],
     [{ ...nic, interface: "a/b" }, "EINVAL", /interface/],
@@ -84,7 +85,7 @@ describe("options of native drivers", () => {
 
   it("without the addon it is ENOSYS with the reason", () => {
     const output = openElsewhere(nic, { CARAWAY_NATIVE_IO: "/nonexistent/addon.node" });
-    expect(output).toMatch(/^ENOSYS -38 driver\.open ENOSYS: .*nonexistent/);
+    expect(output).toMatch(/^ENOSYS -38 driver\.open ENOSYS: .*nonexistent.*\n$/);
   });
 
   it("an addon that does not load is ENOSYS with the reason", () => {
