@@ -1,43 +1,88 @@
 // SPDX-License-Identifier: MIT
-// A sample of the sweep of cancel-everywhere.ts over the kernel's sockets on loopback: real time,
-// so that no two runs have quite the same waits. Nothing may be left, no file descriptor either.
+// A sample of the sweep of cancel-everywhere.ts over the kernel's sockets on loopback, and lives
+// that only the kernel's networks have: connecting by name, to the first of several addresses that
+// answers. Nothing may be left, no file descriptor either.
 
-import { readdirSync } from "node:fs";
-import { describe, expect, it } from "vitest";
-import { createKernelContext, go, now, run, sleep } from "../../src/index.ts";
-import { BLOCKING_CALLS } from "../socket/cancel-everywhere.ts";
-import { settled, soon } from "../socket/support/helpers.ts";
-import { sweepCancellations } from "../support/cancel-watch.ts";
+import {
+  currentLoop,
+  go,
+  isNetError,
+  now,
+  type Operation,
+  sleep,
+  type TcpConnection,
+  tcp,
+  withDeadline,
+} from "../../src/index.ts";
+import { NameLookup } from "../../src/kernel/lookup.ts";
+import { BLOCKING_CALLS, type BlockingCall, connecting } from "../socket/cancel-everywhere.ts";
+import { pattern, soon, type TwoEnds } from "../socket/support/helpers.ts";
+import { describeLife, type KernelEnds, type KernelLife } from "./support/kernel-lives.ts";
 
-/** Waits at which each call is cancelled, spread over all it has. */
-const SAMPLE = 8;
-const BUFFERS = { sendBufferBytes: 65_536, receiveBufferBytes: 65_536 };
-
-function openDescriptors(): number {
-  return readdirSync("/proc/self/fd").length;
+/** What fails by its deadline has done its work. */
+function* untilDeadline(deadline: number, life: () => Operation<unknown>): Operation<void> {
+  try {
+    yield* withDeadline(deadline, life);
+  } catch (error) {
+    if (deadline < 0 || !isNetError(error, "ETIMEDOUT")) throw error;
+  }
 }
 
-describe.each(BLOCKING_CALLS)("$title, over the kernel", (call) => {
-  it("leaves nothing when it is cancelled", async () => {
-    await run(() => sleep(0));
-    const before = openDescriptors();
-    await sweepCancellations(async (watch) => {
-      await run(function* () {
-        const server = createKernelContext({ address: "127.0.0.1", ...BUFFERS });
-        const client = createKernelContext({ address: "127.0.0.2", ...BUFFERS });
-        const acting = yield* go(function* () {
-          const { life, seen } = yield* call.stage({ server, client });
-          const living = yield* go(life);
-          watch.handle = living;
-          const endMs = soon();
-          while (!living.isEnded && now() < endMs) yield* sleep(now() + 1);
-          expect(living.isEnded).toBe(true);
-          yield* (yield* go(seen)).join(soon());
-        });
-        yield* acting.join(-1);
-        yield* settled({ server, client });
-      });
-    }, SAMPLE);
-    expect(openDescriptors()).toBe(before);
+function overKernel({ title, stage }: BlockingCall): KernelLife {
+  return {
+    title,
+    *stage(net, play) {
+      const { life, seen } = yield* stage(net);
+      yield* play((deadline) => untilDeadline(deadline, life));
+      yield* (yield* go(seen)).join(soon());
+    },
+  };
+}
+
+/** Lookups take a while, in which they can be cancelled. */
+const LOOKUP_MS = 5;
+
+/** Gives every name these addresses. */
+function* named(client: KernelEnds["client"], addresses: readonly string[]): Operation<void> {
+  const asked: (() => void)[] = [];
+  const found = addresses.map((address) => ({ address, family: address.includes(":") ? 6 : 4 }));
+  client.lookup = (host) =>
+    new NameLookup(host, currentLoop(), (_host, done) => asked.push(() => done(null, found)));
+  yield* go(function* () {
+    for (;;) {
+      yield* sleep(now() + LOOKUP_MS);
+      for (const answer of asked.splice(0)) answer();
+    }
   });
-});
+}
+
+/** Connects by a name that has these addresses. */
+function byName(title: string, addresses: readonly string[]): BlockingCall {
+  const { stage } = connecting(
+    title,
+    ({ client }: TwoEnds, port: number): Operation<TcpConnection> =>
+      tcp.connect({ host: "some.test", port, context: client }, soon()),
+    pattern(100_000),
+  );
+  return {
+    title,
+    *stage(net) {
+      yield* named(net.client as KernelEnds["client"], addresses);
+      return yield* stage(net);
+    },
+  };
+}
+
+for (const call of BLOCKING_CALLS) describeLife(overKernel(call));
+
+describeLife(overKernel(byName("tcp.connect by name", ["127.0.0.1"])));
+describeLife(
+  overKernel(
+    byName("tcp.connect by a name of which the last address answers", [
+      "127.0.0.3",
+      "::1",
+      "127.0.0.4",
+      "127.0.0.1",
+    ]),
+  ),
+);

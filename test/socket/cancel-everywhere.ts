@@ -269,6 +269,7 @@ export const BLOCKING_CALLS: readonly BlockingCall[] = [
         listener.close();
       });
       const served: TcpConnection[] = [];
+      const errors: unknown[] = [];
       return {
         *life() {
           const serving = listener.serve(
@@ -279,7 +280,7 @@ export const BLOCKING_CALLS: readonly BlockingCall[] = [
               yield* conn.send(byte, soon());
               yield* conn.close(soon());
             },
-            { maxConnections: 1 },
+            { maxConnections: 1, onError: (error) => void errors.push(error) },
           );
           try {
             yield* serving;
@@ -291,6 +292,8 @@ export const BLOCKING_CALLS: readonly BlockingCall[] = [
         },
         *seen() {
           for (const conn of served) expect(conn.isOpen).toBe(false);
+          // What a deadline ends, which the handlers have from the life.
+          for (const error of errors) expect(isNetError(error, "ETIMEDOUT")).toBe(true);
           yield* fails("EBADF", () => listener.accept(0));
           yield* client.join(soon());
           yield* emptied(net);
