@@ -60,6 +60,8 @@ export class ForeignTask implements WaitOwner {
     if (outcome === PENDING && this.limitMs <= nowMs) outcome = ETIMEDOUT;
     if (outcome !== PENDING) {
       this.leave();
+      // What it has begun, bytes to send for instance, wants a round, and the loop may be asleep.
+      loop.kick();
       this.resolve({ ok: true, value: outcome });
       return;
     }

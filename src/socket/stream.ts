@@ -105,12 +105,13 @@ export class Stream implements FlowSink {
   /** As `TcpConnection.done`. */
   done(): void {
     const { done } = this.#calls;
-    if (!this.#isOpen) throw netError("EBADF", done);
+    if (!this.#isOpen) throw netError("EBADF", done, this.#ownership.detailOf(EBADF));
     if (this.#isDone) throw netError("EPIPE", done);
     const { failure } = this.flow;
     if (failure !== 0) throw this.errorOf(failure, done);
     this.#finish();
     this.writers.wakeAll();
+    this.#loop.kick();
   }
 
   /** As `TcpConnection.close`. */
@@ -143,7 +144,7 @@ export class Stream implements FlowSink {
   /** As `TcpConnection.moveTo`. */
   moveTo(bundle: Bundle): void {
     const { moveTo } = this.#calls;
-    if (!this.#isOpen) throw netError("EBADF", moveTo);
+    if (!this.#isOpen) throw netError("EBADF", moveTo, this.#ownership.detailOf(EBADF));
     this.#ownership.moveTo(moveTo, bundle);
   }
 
@@ -272,7 +273,8 @@ export class Stream implements FlowSink {
 
   /** The error of a call on this stream. @param message - says more than the code */
   errorOf(errno: number, syscall: string, message?: string): NetError {
-    return endpointError(errno, syscall, this.#named ?? this.flow.remoteEnd, message);
+    const detail = message ?? this.#ownership.detailOf(errno);
+    return endpointError(errno, syscall, this.#named ?? this.flow.remoteEnd, detail);
   }
 
   /** Both ends, for a handle that shows them. */
@@ -298,11 +300,13 @@ export class Stream implements FlowSink {
   #letGo(): void {
     this.flow.sink = null;
     this.flow.release(this.#loop.now());
+    this.#loop.kick();
   }
 
   #reset(): void {
     this.flow.sink = null;
     this.flow.abort(this.#loop.now());
+    this.#loop.kick();
   }
 }
 
