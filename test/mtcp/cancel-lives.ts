@@ -97,10 +97,16 @@ export function* played(
     wasAccepted = yield* server(it, port, deadline);
   }
   const dial = (deadline: () => number): Operation<void> => client(it, port, deadline);
-  const other = yield* go(() => (side === "client" ? serve(inTime) : play(serve)));
+  function* playing(life: (deadline: () => number) => Operation<unknown>): Operation<void> {
+    yield* play(life);
+    // At once: a close that only goes on would have left the connection.
+    const wasEnded = [mtcp.ECANCELED, mtcp.ETIMEDOUT].includes(it[side].errno);
+    if (wasEnded) expect(it.networks[side].leftovers().sockets).toBe(0);
+  }
+  const other = yield* go(() => (side === "client" ? serve(inTime) : playing(serve)));
   // The listener comes first: a kernel refuses at once.
   yield* sleep(now() + 1);
-  yield* side === "client" ? play(dial) : dial(inTime);
+  yield* side === "client" ? playing(dial) : dial(inTime);
   yield* other.join(soon());
   // Who waits for a connection that nobody opens any more waits until its deadline.
   const hasHeard = side === "server" || wasAccepted;
