@@ -34,6 +34,8 @@ export class NameLookup {
   addresses: readonly IpAddress[] | null = null;
   errno = 0;
   readonly waiting: WaitQueue = new WaitQueue();
+  /** Told when it has ended in any way, unless it ended at once. */
+  onEnd: (() => void) | null = null;
   readonly #loop: Loop;
 
   /** @param resolve - how; tests have their own */
@@ -66,6 +68,7 @@ export class NameLookup {
     this.addresses = addresses;
     // A name may have addresses of kinds that we do not know.
     this.errno = errno === 0 && addresses.length === 0 ? -ERRNO.ENOENT : errno;
+    this.onEnd?.();
     if (this.waiting.size === 0) return;
     this.waiting.wakeAll();
     this.#loop.kick();

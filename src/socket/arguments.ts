@@ -12,10 +12,24 @@ export function checkBytes(syscall: string, name: string, value: unknown): void 
   }
 }
 
-/** Refuses what is no options object. */
-export function checkOptions(syscall: string, value: unknown): void {
+/**
+ * Refuses what is no options object, or has an option that there is not: a mistyped `host` would
+ * listen everywhere, and nobody would know.
+ *
+ * @param known - every option that there is; null: whoever reads them checks that
+ */
+export function checkOptions(
+  syscall: string,
+  value: unknown,
+  known: readonly string[] | null,
+): void {
   if (typeof value !== "object" || value === null) {
     throw new TypeError(`${syscall}: options must be an object, got ${String(value)}`);
+  }
+  if (known === null) return;
+  for (const name of Object.keys(value)) {
+    if (known.includes(name)) continue;
+    invalid(syscall, `options.${name} is not known; there are ${known.join(", ")}`);
   }
 }
 

@@ -5,7 +5,10 @@
 import { PENDING, READY, type WaitQueue } from "../../scheduler/internal.ts";
 import type { IpAddress } from "../ip/address.ts";
 import type { Context, Lookup } from "./context.ts";
-import { EINVAL } from "./errors.ts";
+import { EINVAL, ENOENT } from "./errors.ts";
+
+/** Of a name: no file is meant. */
+export const NO_SUCH_NAME = "no such host name";
 
 /** One host of one call, until its addresses are known. */
 export class HostLookup {
@@ -56,6 +59,7 @@ export class HostLookup {
     this.#lookup = null;
     this.addresses = addresses;
     this.#outcome = errno;
+    if (errno === -ENOENT) this.detail = NO_SUCH_NAME;
     return errno;
   }
 

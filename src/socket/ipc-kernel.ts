@@ -8,7 +8,7 @@ import { defaultKernelContext, type KernelContext } from "./kernel-context.ts";
 /** @returns the kernel's sockets; on the virtual clock there are none */
 export function kernelFor(syscall: string): KernelContext {
   const loop = currentLoop();
-  if (!loop.clock.isVirtual) return defaultKernelContext(loop);
+  if (!loop.clock.isVirtual) return defaultKernelContext(loop, syscall);
   const message = "local sockets are the kernel's, and on the virtual clock there is no kernel";
   throw netError("ENETDOWN", syscall, message);
 }

@@ -2,12 +2,12 @@
 // The kernel's sockets as a context: for programs without a NIC of their own, and beside one.
 
 import { NetError } from "../../scheduler/index.ts";
-import { codeOf, currentLoop, type Loop, type Poller } from "../../scheduler/internal.ts";
+import { codeOf, currentLoop, ERRNO, type Loop, type Poller } from "../../scheduler/internal.ts";
 import type { IpAddress } from "../ip/address.ts";
 import type { KernelListener } from "../kernel/kernel-listener.ts";
 import { KernelSockets } from "../kernel/kernel-sockets.ts";
 import { NameLookup } from "../kernel/lookup.ts";
-import { NativeSockets } from "../kernel/native-sockets.ts";
+import { AF_UNIX, NativeSockets, SOCK_DGRAM } from "../kernel/native-sockets.ts";
 import { type KernelSettings, listenStream, openDatagram, openStream } from "../kernel/open.ts";
 import type { DatagramFlow, DatagramPlace } from "../transport/datagram.ts";
 import type {
@@ -26,7 +26,7 @@ import {
   type Lookup,
   registerContext,
 } from "./context.ts";
-import { ENETDOWN, invalid } from "./errors.ts";
+import { EINVAL, ENETDOWN, ENOENT, invalid, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
 
 /** How kernel sockets are used. */
@@ -43,6 +43,7 @@ export interface KernelContextOptions {
   readonly maxSockets?: number;
 }
 
+const KNOWN = ["address", "maxSockets", "netns", "receiveBufferBytes", "sendBufferBytes"];
 const DEFAULT_MAX_SOCKETS = 65_536;
 /** Bytes that may wait in our own buffers of a connection, beside those of the kernel. */
 const FLOW_BUFFER_BYTES = 262_144;
@@ -63,12 +64,14 @@ export class KernelContext implements Context, Poller {
   #isOpen = true;
 
   /** @internal Use `createKernelContext`. */
-  constructor(loop: Loop, settings: KernelSettings, maxSockets: number) {
+  constructor(loop: Loop, settings: KernelSettings, maxSockets: number, syscall: string) {
     this.loop = loop;
     this.settings = settings;
     this.name = settings.netns === "" ? "kernel" : `kernel ${settings.netns}`;
     // A plain Effection task may send, or end a stream, and then wait for something else.
-    this.sockets = new KernelSockets(openNative(maxSockets), loop.timers, () => loop.kick());
+    this.sockets = new KernelSockets(openNative(maxSockets, syscall), loop.timers, () =>
+      loop.kick(),
+    );
     registerContext(this);
     loop.addPoller(this);
   }
@@ -154,8 +157,9 @@ export class KernelContext implements Context, Poller {
   /** @internal */
   lookup(host: string): Lookup {
     const lookup = new NameLookup(host, this.loop);
-    for (const each of this.#lookups) if (each.addresses !== null) this.#lookups.delete(each);
+    if (lookup.addresses !== null) return lookup;
     this.#lookups.add(lookup);
+    lookup.onEnd = () => this.#lookups.delete(lookup);
     return lookup;
   }
 
@@ -191,7 +195,9 @@ export class KernelContext implements Context, Poller {
  *
  * @param options - what differs
  * @returns the context
- * @throws NetError EINVAL, EMFILE, ENOMEM, ENOSYS (no addon: the message says why); TypeError
+ * @throws NetError EAGAIN (no thread to enter the namespace with), EINVAL, EMFILE, ENFILE, ENOENT
+ *   (no such network namespace), ENOMEM, ENOSYS (no addon: the message says why), EPERM (entering
+ *   the namespace needs a capability, which the message names); TypeError
  * @example
  * ```ts
  * const context = createKernelContext({ address: "127.0.0.1" });
@@ -201,9 +207,10 @@ export class KernelContext implements Context, Poller {
  */
 export function createKernelContext(options: KernelContextOptions = {}): KernelContext {
   const call = "createKernelContext";
-  checkOptions(call, options);
+  checkOptions(call, options, KNOWN);
   const { address, netns = "", maxSockets = DEFAULT_MAX_SOCKETS } = options;
   if (typeof netns !== "string") throw new TypeError(`${call}: netns must be a string`);
+  if (netns.includes("\0")) invalid(call, "netns must not contain a zero byte");
   const settings = {
     netns,
     address: address === undefined ? null : literal(call, address),
@@ -212,7 +219,8 @@ export function createKernelContext(options: KernelContextOptions = {}): KernelC
     flow: FLOW_SETTINGS,
   };
   const most = checkInteger(call, "maxSockets", maxSockets, 1, 2 ** 20);
-  const context = new KernelContext(currentLoop(), settings, most);
+  const context = new KernelContext(currentLoop(), settings, most, call);
+  if (netns !== "") enterNamespace(context, call);
   context.own();
   return context;
 }
@@ -232,18 +240,22 @@ const USUAL: KernelSettings = {
 
 const usual = new WeakMap<Loop, KernelContext>();
 
-/** @returns the usual kernel context of a loop, which its root coroutine owns */
-export function defaultKernelContext(loop: Loop): KernelContext {
+/**
+ * @param syscall - the call that needs it, for the error if there is no addon
+ * @returns the usual kernel context of a loop, which its root coroutine owns
+ */
+export function defaultKernelContext(loop: Loop, syscall: string): KernelContext {
   let context = usual.get(loop);
   if (context?.isOpen !== true) {
-    context = new KernelContext(loop, USUAL, DEFAULT_MAX_SOCKETS);
+    context = new KernelContext(loop, USUAL, DEFAULT_MAX_SOCKETS, syscall);
     usual.set(loop, context);
     loop.root?.own(context);
   }
   return context;
 }
 
-function openNative(maxSockets: number): NativeSockets {
+/** @param syscall - the call that needs them */
+function openNative(maxSockets: number, syscall: string): NativeSockets {
   try {
     return new NativeSockets(maxSockets);
   } catch (error) {
@@ -251,8 +263,33 @@ function openNative(maxSockets: number): NativeSockets {
     if (typeof errno !== "number") throw error;
     // The addon's message starts with the code, as that of NetError does.
     const detail = (message ?? "").replace(/^E[A-Z0-9]+: /, "");
-    throw new NetError(codeOf(errno), "kernel.open", { message: detail, cause: error });
+    throw new NetError(codeOf(errno), syscall, { message: detail, cause: error });
   }
+}
+
+/** Tries the network namespace, so that a mistake is told here and not by every later call. */
+function enterNamespace(context: KernelContext, syscall: string): void {
+  const { netns } = context.settings;
+  const { native } = context.sockets;
+  const id = native.open(AF_UNIX, SOCK_DGRAM, netns);
+  if (id >= 0) {
+    native.close(id, false);
+    return;
+  }
+  context.close();
+  const path = netns.includes("/") ? netns : `/run/netns/${netns}`;
+  const isNoPath =
+    id === -ENOENT || id === -ERRNO.ENOTDIR || id === -ERRNO.ELOOP || id === -ERRNO.ENAMETOOLONG;
+  if (isNoPath) {
+    const message = `netns: no network namespace at ${path}; \`ip netns add\` makes one`;
+    throw netError("ENOENT", syscall, message);
+  }
+  if (id === -ERRNO.EPERM) {
+    const message = `netns: entering ${path} needs CAP_SYS_ADMIN; run as root`;
+    throw netError("EPERM", syscall, message);
+  }
+  if (id === -EINVAL) invalid(syscall, `netns: ${path} is not a network namespace`);
+  throw netError(codeOf(id), syscall);
 }
 
 function literal(call: string, value: unknown): IpAddress {

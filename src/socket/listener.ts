@@ -133,7 +133,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
         yield* group.go(function* () {
           connection.moveToCurrent();
           try {
-            yield* handler(connection);
+            yield* handled(handler(connection), `${self.#kind.name}.serve`);
           } catch (error) {
             // Of another coroutine it is an error as any: `join` of one that was cancelled, say.
             const isOurEnd = currentCoroutine()?.isCancelled && isNetError(error, "ECANCELED");
@@ -201,7 +201,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
   /** As `TcpListener.moveTo`. */
   moveTo(owner: Bundle): void {
     const call = `${this.#kind.name}.moveTo`;
-    if (!this.#isOpen) throw netError("EBADF", call);
+    if (!this.#isOpen) throw netError("EBADF", call, this.#ownership.detailOf(EBADF));
     this.#ownership.moveTo(call, owner);
   }
 
@@ -261,7 +261,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
 
   /** The error of a call on this listener. */
   errorOf(errno: number, syscall: string): Error {
-    return endpointError(errno, syscall, this.place.localEnd);
+    return endpointError(errno, syscall, this.place.localEnd, this.#ownership.detailOf(errno));
   }
 
   get #where(): string {
@@ -277,9 +277,9 @@ export class Listener<C extends Accepted> implements ListenerSink {
   #checkServe(handler: unknown, options: ServeOptions<C>): ServeSettings<C> {
     const call = `${this.#kind.name}.serve`;
     if (typeof handler !== "function") {
-      throw new TypeError(`${call}: handler must be a generator function`);
+      throw new TypeError(`${call}: ${HANDLER_RULE}`);
     }
-    checkOptions(call, options);
+    checkOptions(call, options, ["graceMs", "maxConnections", "onError"]);
     const { maxConnections = DEFAULT_MAX_CONNECTIONS, graceMs = 0, onError } = options;
     if (onError !== undefined && typeof onError !== "function") {
       throw new TypeError(`${call}: onError must be a function`);
@@ -307,6 +307,14 @@ export class Listener<C extends Accepted> implements ListenerSink {
       },
     };
   }
+}
+
+const HANDLER_RULE = "handler must be a generator function or return an operation";
+
+/** @returns what a handler has made, which from an async function is a promise */
+function handled(made: Operation<unknown>, call: string): Operation<unknown> {
+  if (typeof made?.[Symbol.iterator] === "function") return made;
+  throw new TypeError(`${call}: ${HANDLER_RULE}`);
 }
 
 /** Options of `serve`, checked. */

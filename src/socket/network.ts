@@ -80,5 +80,5 @@ export function contextFor(syscall: string, given: Context | undefined): Context
         "createContext and yield* useNetwork(it), or pass it",
     );
   }
-  return defaultKernelContext(loop);
+  return defaultKernelContext(loop, syscall);
 }

@@ -27,7 +27,7 @@ import { ownDriver } from "./stack-context.ts";
  * ```
  */
 export function openDriver(options: NativeDriverOptions): NativeDriver {
-  checkOptions("openDriver", options);
+  checkOptions("openDriver", options, null);
   const driver = openDevice(options);
   ownDriver(driver);
   return driver;

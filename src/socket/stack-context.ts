@@ -2,7 +2,14 @@
 // Our own TCP/IP stack as a context: one stack over one driver, on the loop that made it.
 
 import { currentCoroutine, currentLoop, type Loop, type Poller } from "../../scheduler/internal.ts";
-import { contains, type IpAddress, type Prefix, parsePrefix } from "../ip/address.ts";
+import {
+  contains,
+  type IpAddress,
+  isBroadcastOf,
+  maskOf,
+  type Prefix,
+  parsePrefix,
+} from "../ip/address.ts";
 import type { ReassemblyLimits } from "../ip/reassembly.ts";
 import type { Driver, DriverStatistics } from "../link/driver.ts";
 import type { NeighbourLimits, NeighbourStatistics } from "../link/neighbours.ts";
@@ -64,6 +71,18 @@ export interface StackStatistics extends ContextStatistics {
   /** Drops and other events inside TCP by name. */
   readonly tcp: Record<string, number>;
 }
+
+const KNOWN = [
+  "address",
+  "driver",
+  "gateway",
+  "limits",
+  "macAddress",
+  "neighbours",
+  "random",
+  "reassembly",
+  "tcp",
+];
 
 /** Drivers that an open context uses. */
 const driversInUse = new WeakSet<Driver>();
@@ -247,13 +266,10 @@ export class StackContext implements Context, Poller {
  */
 export function createContext(options: ContextOptions): StackContext {
   const call = "createContext";
-  checkOptions(call, options);
+  checkOptions(call, options, KNOWN);
   const { driver, address, gateway, macAddress, random } = options;
   checkDriver(call, driver);
-  const prefix = typeof address === "string" ? parsePrefix(address) : null;
-  if (prefix === null || prefix.address.family !== 4) {
-    invalid(call, `address must be like "10.0.0.2/24", got ${JSON.stringify(address)}`);
-  }
+  const prefix = prefixOf(call, address);
   if (random !== undefined && driver.isReal) {
     // RFC 6528, RFC 6056: whoever knows the seed knows every sequence number and port to come.
     invalid(call, `random is for simulations: ${driver.name} is a real device`);
@@ -347,6 +363,24 @@ function checkDriver(call: string, driver: Driver): void {
   if (driver.frames.length === 0) {
     throw netError("EBADF", call, `driver ${driver.name} is closed`);
   }
+}
+
+/** @returns our address and how long the prefix of its network is */
+function prefixOf(call: string, text: unknown): Prefix {
+  // Without its length a prefix is a host's: there would be nobody else in the network.
+  const prefix = typeof text === "string" && text.includes("/") ? parsePrefix(text) : null;
+  if (prefix === null || prefix.address.family !== 4) {
+    invalid(call, `address must be like "10.0.0.2/24", got ${JSON.stringify(text)}`);
+  }
+  const { address, bits } = prefix;
+  const host = address.w3 & ~maskOf(bits);
+  const isAll = isBroadcastOf(prefix, address);
+  // RFC 3021: the two addresses of a /31 are hosts.
+  if (address.isUnspecified || isAll || (bits < 31 && host === 0)) {
+    const what = isAll ? "the broadcast address of the network" : "a network, not a host in it";
+    invalid(call, `address must be like "10.0.0.2/24", got "${text}": that is ${what}`);
+  }
+  return prefix;
 }
 
 function gatewayIn(prefix: Prefix, text: string): IpAddress {

@@ -6,7 +6,7 @@ import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import type { IpAddress } from "../ip/address.ts";
 import type { FlowSink, StreamFlow } from "../transport/stream.ts";
 import type { Context } from "./context.ts";
-import { endpointError, errnoError } from "./errors.ts";
+import { endpointError, errnoError, openDetail } from "./errors.ts";
 import { HostLookup } from "./host-lookup.ts";
 import { contextFor } from "./network.ts";
 import { TcpConnection } from "./tcp-connection.ts";
@@ -89,9 +89,10 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
   }
 
   override error(errno: number): Error {
-    const { host, port } = this.#request;
+    const { host, port, localPort } = this.#request;
     const where = { host: host.toString(), port };
-    return endpointError(errno, this.syscall, where, this.#lookup.detail);
+    const detail = this.#lookup.detail ?? openDetail(errno, this.#context, localPort);
+    return endpointError(errno, this.syscall, where, detail);
   }
 
   flowEvents(): void {
@@ -128,6 +129,7 @@ export class ConnectWait extends Wait<TcpConnection> implements FlowSink {
 /** Starts listening: never waits, but is an operation like any other (cancellation, ownership). */
 export class ListenWait extends Wait<TcpListener> {
   readonly #request: ListenRequest;
+  #context: Context | null = null;
   #listener: TcpListener | null = null;
 
   constructor(request: ListenRequest) {
@@ -138,6 +140,7 @@ export class ListenWait extends Wait<TcpListener> {
   override poll(): number {
     const { host, port, backlog, context: given } = this.#request;
     const context = contextFor(this.syscall, given);
+    this.#context = context;
     const listener = new TcpListener(context.loop);
     const place = context.listenStream({ address: host, port, backlog }, listener.core);
     if (typeof place === "number") {
@@ -159,6 +162,7 @@ export class ListenWait extends Wait<TcpListener> {
 
   override error(errno: number): Error {
     const { host, port } = this.#request;
-    return errnoError(errno, this.syscall, host?.toString() ?? "*", port);
+    const detail = openDetail(errno, this.#context, port);
+    return errnoError(errno, this.syscall, host?.toString() ?? "*", port, detail);
   }
 }

@@ -22,7 +22,7 @@ export interface ListenOptions {
   readonly port: number;
   /** The address to listen on; default: every address of the network. */
   readonly host?: string;
-  /** Connections that may wait to be accepted. Default 128. */
+  /** Connections that may wait to be accepted. Default 511, as Node has it. */
   readonly backlog?: number;
   /** Default: the network in scope, else the kernel. */
   readonly context?: Context;
@@ -44,7 +44,8 @@ export interface ConnectOptions {
   readonly context?: Context;
 }
 
-const DEFAULT_BACKLOG = 128;
+/** As Node's; with fewer, clients that come all at once lose SYNs, and wait a second each. */
+const DEFAULT_BACKLOG = 511;
 const MAX_BACKLOG = 65_535;
 
 /**
@@ -63,7 +64,7 @@ const MAX_BACKLOG = 65_535;
 export function listen(where: ListenOptions | string): Wait<TcpListener> {
   const call = "tcp.listen";
   const options: Partial<ListenOptions> = placeOf(call, where);
-  checkOptions(call, options);
+  checkOptions(call, options, ["backlog", "context", "host", "port"]);
   const { port, host, backlog = DEFAULT_BACKLOG, context } = options;
   const isAny = host === undefined || (typeof where === "string" && (host === "" || host === "*"));
   checkContext(call, context);
@@ -95,7 +96,7 @@ export function listen(where: ListenOptions | string): Wait<TcpListener> {
 export function connect(to: ConnectOptions | string, deadline?: number): Wait<TcpConnection> {
   const call = "tcp.connect";
   const options: Partial<ConnectOptions> = peerOf(call, "options", to);
-  checkOptions(call, options);
+  checkOptions(call, options, ["context", "host", "localHost", "localPort", "noDelay", "port"]);
   const { host, port, localHost, localPort = 0, noDelay, context } = options;
   const request = {
     host: checkHost(call, "host", host),

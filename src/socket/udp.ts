@@ -7,7 +7,14 @@ import type { DatagramEnd } from "../transport/datagram.ts";
 import type { Endpoint } from "../transport/stream.ts";
 import { checkLiteral, checkOptions, checkPort, placeOf } from "./arguments.ts";
 import { type Context, checkContext } from "./context.ts";
-import { EAFNOSUPPORT, ECANCELED, ENOENT, endpointError, errnoError } from "./errors.ts";
+import {
+  EAFNOSUPPORT,
+  ECANCELED,
+  ENOENT,
+  endpointError,
+  errnoError,
+  openDetail,
+} from "./errors.ts";
 import { HostLookup } from "./host-lookup.ts";
 import { contextFor } from "./network.ts";
 import { UdpSocket } from "./udp-socket.ts";
@@ -94,9 +101,11 @@ class OpenWait extends Wait<UdpSocket> {
   override error(errno: number): Error {
     const { host, port, remote } = this.#request;
     if (remote instanceof NamedEnd && !this.#isPlaceRefused) {
-      return endpointError(errno, this.syscall, remote, this.#lookup?.detail);
+      const detail = this.#lookup?.detail ?? openDetail(errno, this.#context, 0);
+      return endpointError(errno, this.syscall, remote, detail);
     }
-    return errnoError(errno, this.syscall, host?.toString() ?? "*", port);
+    const detail = openDetail(errno, this.#context, port);
+    return errnoError(errno, this.syscall, host?.toString() ?? "*", port, detail);
   }
 
   #open(): number {
@@ -148,7 +157,7 @@ class OpenWait extends Wait<UdpSocket> {
 export function open(where: UdpOptions | string = {}, deadline?: number): Wait<UdpSocket> {
   const call = SYSCALL;
   const options: UdpOptions = placeOf(call, where);
-  checkOptions(call, options);
+  checkOptions(call, options, ["context", "host", "port", "remote"]);
   const { port = 0, host, remote, context } = options;
   const isAny = host === undefined || (typeof where === "string" && (host === "" || host === "*"));
   checkContext(call, context);

@@ -25,6 +25,11 @@ const CALLS: Readonly<Record<string, readonly Row[]>> = {
     ["backlog", "EINVAL", () => ipc.listen("x", { backlog: 0 })],
     ["backlog", "EINVAL", () => ipc.listen("x", { backlog: 1.5 })],
     ["backlog", "EINVAL", () => ipc.listen("x", { backlog: 65_536 })],
+    [
+      "options.replaceStal is not known; there are backlog, replaceStale",
+      "EINVAL",
+      () => ipc.listen("x", wrong({ replaceStal: true })),
+    ],
     ["replaceStale", "TypeError", () => ipc.listen("x", { replaceStale: wrong(1) })],
   ],
   "ipc.connect": [

@@ -134,7 +134,9 @@ describeWithSockets("listener.serve", () => {
         const iterator = listener.serve(handler as never, options as never)[Symbol.iterator]();
         return codeOf(() => iterator.next());
       };
-      expect(serve("no")).toBe("TypeError: ipc.serve: handler must be a generator function");
+      expect(serve("no")).toBe(
+        "TypeError: ipc.serve: handler must be a generator function or return an operation",
+      );
       expect(serve(echo, { maxConnections: 0 })).toBe("EINVAL");
     }));
 });

@@ -38,6 +38,11 @@ const CALLS: Record<string, readonly Row[]> = {
     [`address must be like ${PEERS}, got "::1:80"`, "EINVAL", () => tcp.connect("::1:80")],
     ["address", "EINVAL", () => tcp.connect("10.0.0.1:http")],
     ["port", "EINVAL", () => tcp.connect("10.0.0.1:65536")],
+    [
+      "options.localhost is not known; there are context, host, localHost, localPort, noDelay, port",
+      "EINVAL",
+      () => tcp.connect(wrong({ ...at, localhost: "10.0.0.2" })),
+    ],
     ["host", "EINVAL", () => tcp.connect(":80")],
     ["host", "TypeError", () => tcp.connect(wrong({ port: 1 }))],
     ["host", "TypeError", () => tcp.connect(wrong({ ...at, host: 7 }))],
@@ -67,6 +72,11 @@ const CALLS: Record<string, readonly Row[]> = {
     ["options", "TypeError", () => tcp.listen(wrong(80))],
     [`address must be like ${PLACES}, got "80"`, "EINVAL", () => tcp.listen("80")],
     [`address must be like ${PLACES}, got "::1:80"`, "EINVAL", () => tcp.listen("::1:80")],
+    [
+      "options.adress is not known; there are backlog, context, host, port, tcp.listen",
+      "EINVAL",
+      () => tcp.listen(wrong({ port: 1, adress: "127.0.0.1" })),
+    ],
     ["port", "TypeError", () => tcp.listen(wrong({}))],
     ["port", "EINVAL", () => tcp.listen({ port: -1 })],
     ["port", "EINVAL", () => tcp.listen({ port: 65_536 })],
@@ -103,6 +113,31 @@ const CALLS: Record<string, readonly Row[]> = {
     ["address", "EINVAL", () => createContext(options({ address: "10.0.0" }))],
     ["address", "EINVAL", () => createContext(options({ address: "10.0.0.1/33" }))],
     ["address", "EINVAL", () => createContext(options({ address: "fe80::1/64" }))],
+    [
+      'address must be like "10.0.0.2/24", got "10.0.0.1"',
+      "EINVAL",
+      () => createContext(options({ address: "10.0.0.1" })),
+    ],
+    [
+      'address must be like "10.0.0.2/24", got "0.0.0.0/0": that is a network, not a host in it',
+      "EINVAL",
+      () => createContext(options({ address: "0.0.0.0/0" })),
+    ],
+    [
+      'address must be like "10.0.0.2/24", got "10.0.0.0/24": that is a network, not a host in it',
+      "EINVAL",
+      () => createContext(options({ address: "10.0.0.0/24" })),
+    ],
+    [
+      'address must be like "10.0.0.2/24", got "10.0.0.255/24": that is the broadcast address of the network',
+      "EINVAL",
+      () => createContext(options({ address: "10.0.0.255/24" })),
+    ],
+    [
+      "options.adress is not known; there are address, driver, gateway, limits, macAddress",
+      "EINVAL",
+      () => createContext(options({ adress: "10.0.0.1/24" })),
+    ],
     ["gateway", "TypeError", () => createContext(options({ gateway: 1 }))],
     ["gateway", "EINVAL", () => createContext(options({ gateway: "router" }))],
     ["gateway", "EINVAL", () => createContext(options({ gateway: "192.0.2.1" }))],
@@ -157,6 +192,16 @@ const CALLS: Record<string, readonly Row[]> = {
   ],
 };
 
+it("the addresses of a /31 and of a /32 are hosts", async () => {
+  await connectedScene(function* () {
+    for (const address of ["10.0.0.0/31", "10.0.0.1/31", "10.0.0.255/32"]) {
+      const made = createContext({ driver: new SimDriver(), address });
+      expect(made.address).toBe(address.slice(0, -3));
+      made.close();
+    }
+  });
+});
+
 describe("wrong arguments are named", () => {
   for (const [name, rows] of Object.entries(CALLS)) {
     rows.forEach(([argument, kind, call], i) => {
@@ -175,6 +220,11 @@ describe("wrong arguments are named", () => {
     ["maxConnections", "TypeError", () => ({ maxConnections: "4" })],
     ["graceMs", "EINVAL", () => ({ graceMs: -1 })],
     ["onError", "TypeError", () => ({ onError: "log" })],
+    [
+      "options.grace is not known; there are graceMs, maxConnections, onError",
+      "EINVAL",
+      () => ({ grace: 1 }),
+    ],
   ];
   SERVE.forEach(([argument, kind, value], i) => {
     it(`listener ${i}: ${argument} is ${kind}`, async () => {

@@ -32,6 +32,7 @@ const OPEN: readonly (readonly [unknown, string])[] = [
   [null, "TypeError udp.open: options must be an object or text"],
   [53, "TypeError udp.open: options must be an object or text"],
   [{ port: "53" }, "TypeError udp.open: port must be a number"],
+  [{ prt: 53 }, "EINVAL EINVAL: options.prt is not known; there are context, host, port, remote"],
   [{ port: -1 }, "EINVAL EINVAL: port must be an integer from 0 to 65535"],
   [{ port: 65_536 }, "EINVAL EINVAL: port must be an integer"],
   [{ port: 0.5 }, "EINVAL EINVAL: port must be an integer"],

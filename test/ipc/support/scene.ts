@@ -66,7 +66,7 @@ export async function scene(
   const before = openDescriptors();
   try {
     await run(function* () {
-      const kernel = defaultKernelContext(currentLoop());
+      const kernel = defaultKernelContext(currentLoop(), "test");
       const it = { folder, path: path.join(folder, "socket"), kernel };
       const [opened, timers] = [openDescriptors(), currentLoop().statistics().timers];
       yield* (yield* go(() => body(it))).join();
