@@ -40,7 +40,9 @@ import { FRESH, LISTENING, TcpSocket } from "./tcp-socket.ts";
  * @param type - SOCK_STREAM; the monitoring sockets of mOS are not built
  * @param protocol - 0 or IPPROTO_TCP
  * @returns the descriptor, or -1 and errno: EACCES, EAFNOSUPPORT (domain), EINVAL (type, protocol),
- *   ENFILE (no descriptor is left in the pool)
+ *   ENFILE (no descriptor is left in the pool). It is a number of up to 53 bits, in which a
+ *   generation tells it from earlier ones of the same place: keep what belongs to it in a Map, not
+ *   in an array, and in no int32
  * @example
  * ```ts
  * init({});
@@ -299,9 +301,10 @@ export function setNonblock(mctx: Mctx | null, sockid: number): number {
 /**
  * Closes a descriptor of any kind. It is free for re-use in every case, also when -1 is returned
  * (but for EACCES and EBADF, when there was none). A connection ends in order in the background:
- * what was written, then our FIN, within the limits of a connection that nobody holds. A connection
- * attempt is dropped, which is no error. A listener's port is free at once, and connections that
- * wait to be accepted are reset. Entries in epoll instances vanish.
+ * what was written, then our FIN, within the limits of a connection that nobody holds, and no
+ * longer than its context: what is unsent when `run` ends is reset. A connection attempt is dropped,
+ * which is no error. A listener's port is free at once, and connections that wait to be accepted are
+ * reset. Entries in epoll instances vanish.
  *
  * @param mctx - the context that made it
  * @param sockid - the descriptor

@@ -26,7 +26,8 @@ import { findDescriptor } from "./table.ts";
  * one the connection ends:
  *
  * - SO_DONTLINGER (the default): in the background, in order; every byte that was sent arrives. It
- *   takes at most as long as the network lets a connection that nobody holds go on.
+ *   takes at most as long as the network lets a connection that nobody holds go on, and no longer
+ *   than `run`: what is unsent when the program ends is reset.
  * - SO_LINGER, interval 0: it is reset at once, and what is not sent is lost.
  * - SO_LINGER, blocking socket: waits until the peer has acknowledged every byte and the end of the
  *   stream. When the interval ends first, the connection is reset before this returns 0.

@@ -198,8 +198,12 @@ describe("a lookup", () => {
       function* () {
         const loop = currentLoop();
         const abandoned = new NameLookup("a", loop, names.resolve);
+        let ends = 0;
+        abandoned.onEnd = () => ends++;
         abandoned.abandon();
         names.answer("10.0.0.1");
+        abandoned.abandon();
+        expect(ends).toBe(1);
         expect(abandoned.addresses).toEqual([]);
         const failed = new NameLookup("a", loop, names.resolve);
         failed.fail(-100);

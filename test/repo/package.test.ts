@@ -126,6 +126,17 @@ describe("the built package", () => {
     return node(project, ["open.mjs"]);
   }
 
+  /** What listening over the kernel fails with. */
+  function listen(): string {
+    write("listen.mjs", [
+      'import { run, tcp } from "caraway";',
+      "await run(function* () {",
+      "  try { yield* tcp.listen({ port: 0 }); } catch (error) { console.log(error.message); }",
+      "});",
+    ]);
+    return node(project, ["listen.mjs"]).output;
+  }
+
   it("finds the addon from dist/", (context) => {
     const addon = path.join(ROOT, "native-io", "build", "Release");
     const isBuilt = existsSync(addon);
@@ -148,9 +159,26 @@ describe("the built package", () => {
     const env = { ...process.env, PATH: bin, CC: "", CXX: "", MAKE: "" };
     const install = node(installed, ["native-io/install.mjs"], env);
     expect(install.exitCode).toBe(0);
+    expect(install.output).toContain("no sockets of the kernel (the default network)");
+    expect(install.output).not.toContain("everything else works");
     const { output } = openNic();
     expect(output).toMatch(/ENOSYS/);
     // The reason: a tool that the build needs and could not find.
     expect(output).toMatch(/compiler|g\+\+|make|python|node-gyp/i);
+    expect(listen()).toMatch(/^ENOSYS: sockets of the kernel are not available: .*, tcp\.listen$/);
+  });
+});
+
+describe("what npm packs", () => {
+  it("has what builds the addon, and nothing that only tests it", () => {
+    const args = ["pack", "--dry-run", "--json", "--ignore-scripts"];
+    const { status, stdout } = spawnSync("npm", args, { cwd: ROOT, encoding: "utf8" });
+    expect(status).toBe(0);
+    const [packed] = JSON.parse(stdout) as [{ readonly files: readonly { path: string }[] }];
+    const files = packed.files.map((file) => file.path);
+    expect(files).toEqual(
+      expect.arrayContaining(["native-io/binding.gyp", "native-io/install.mjs"]),
+    );
+    expect(files.filter((file) => /^native-io\/.*(test|asan|lsan|build\/)/.test(file))).toEqual([]);
   });
 });
