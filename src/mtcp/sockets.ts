@@ -301,10 +301,10 @@ export function setNonblock(mctx: Mctx | null, sockid: number): number {
 /**
  * Closes a descriptor of any kind. It is free for re-use in every case, also when -1 is returned
  * (but for EACCES and EBADF, when there was none). A connection ends in order in the background:
- * what was written, then our FIN, within the limits of a connection that nobody holds, and no longer
- * than its context: what is unsent when `run` ends is reset. A connection attempt is dropped, which
- * is no error. A listener's port is free at once, and connections that wait to be accepted are
- * reset. Entries in epoll instances vanish.
+ * what was written, then our FIN, within the limits of a connection that nobody holds, and of its
+ * context: what is unsent when `run` ends is reset. A connection attempt is dropped, which is no
+ * error. A listener's port is free at once, and connections that wait to be accepted are reset.
+ * Entries in epoll instances vanish.
  *
  * @param mctx - the context that made it
  * @param sockid - the descriptor

@@ -8,7 +8,7 @@ import type { Context, Lookup } from "./context.ts";
 import { EINVAL, ENOENT } from "./errors.ts";
 
 /** Of a name: no file is meant. */
-export const NO_SUCH_NAME = "no such host name";
+const NO_SUCH_NAME = "no such host name";
 
 /** One host of one call, until its addresses are known. */
 export class HostLookup {
