@@ -46,10 +46,11 @@ export {
 } from "./link/native-driver.ts";
 export type { Limits } from "./mctx/limits.ts";
 export type { Context, ContextLeftovers, ContextStatistics } from "./socket/context.ts";
-export type { IpcListenOptions } from "./socket/ipc.ts";
+export type { IpcListenOptions, IpcOptions } from "./socket/ipc.ts";
 export * as ipc from "./socket/ipc.ts";
 export { IpcConnection } from "./socket/ipc-connection.ts";
 export { IpcListener } from "./socket/ipc-listener.ts";
+export { type IpcReceived, IpcSocket } from "./socket/ipc-socket.ts";
 export {
   createKernelContext,
   KernelContext,

@@ -12,7 +12,7 @@ import {
   EVENT_WRITABLE,
   type FlowSink,
 } from "../transport/stream.ts";
-import { EAGAIN, EMSGSIZE } from "./errno.ts";
+import { EAGAIN, EMSGSIZE, ENOTCONN } from "./errno.ts";
 import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
 import {
   DATAGRAM_HEADER_BYTES,
@@ -39,8 +39,22 @@ interface Stored {
   readonly offset: number;
 }
 
-/** One datagram socket. */
-export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
+/** What is different for a local socket, where nothing is lost on the way: unix(7). */
+export interface LocalManner {
+  /** The only peer, as the kernel takes it; null: anybody. */
+  readonly remote: Uint8Array | null;
+  /** Before the socket goes. */
+  readonly onClosing: () => void;
+}
+
+/**
+ * One datagram socket. A local one gives each datagram to the kernel at once, by a crossing of its
+ * own: what `send` has taken is in the receiver's queue, an error is about this very datagram, and
+ * a receiver whose queue is full keeps nobody from sending to others.
+ */
+export class KernelDatagram<To = DatagramEnd>
+  implements Omit<DatagramFlow, "send">, KernelSocket, Submitter
+{
   readonly id: number;
   readonly isListener = false;
   readonly isReleased = false;
@@ -49,7 +63,8 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
   sink: FlowSink | null;
   failure = 0;
   readonly #sockets: KernelSockets;
-  readonly #toSockaddr: (to: DatagramEnd) => Uint8Array | number;
+  readonly #toSockaddr: (to: To) => Uint8Array | number;
+  readonly #manner: LocalManner | null;
   /** An error of an earlier send, told once. */
   #softError = 0;
   #received: Stored[] = [];
@@ -64,19 +79,26 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
   #isStalled = false;
   #isTouched = false;
   #isClosed = false;
+  /** What became of the datagram that a local socket has just sent. */
+  #sent = 0;
   #local: Endpoint | null = null;
 
-  /** @param toSockaddr - an address for this socket's family, or -errno */
+  /**
+   * @param toSockaddr - an address for this socket's family, or -errno
+   * @param manner - of a local socket
+   */
   constructor(
     sockets: KernelSockets,
     id: number,
     sink: FlowSink,
-    toSockaddr: (to: DatagramEnd) => Uint8Array | number,
+    toSockaddr: (to: To) => Uint8Array | number,
+    manner: LocalManner | null = null,
   ) {
     this.#sockets = sockets;
     this.id = id;
     this.sink = sink;
     this.#toSockaddr = toSockaddr;
+    this.#manner = manner;
     sockets.add(this);
     sockets.setRoom(id, RECEIVE_LIMIT);
   }
@@ -97,7 +119,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     return bytes;
   }
 
-  send(to: DatagramEnd | null, bytes: Uint8Array, offset: number, length: number): number {
+  send(to: To | null, bytes: Uint8Array, offset: number, length: number): number {
     const error = this.#takeError();
     if (error !== 0) return error;
     if (length > MAX_PAYLOAD_BYTES) return EMSGSIZE;
@@ -105,6 +127,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     const address = to === null ? NO_ADDRESS : this.#toSockaddr(to);
     if (typeof address === "number") return address;
     const total = DATAGRAM_HEADER_BYTES + padded(address.length) + length;
+    if (this.#manner !== null) return this.#sendNow(address, bytes, offset, length);
     const { submissions } = this.#sockets;
     if (this.#isBlocked || this.#unsent.length > 0 || submissions.room < total) {
       const stored = new Uint8Array(total);
@@ -113,9 +136,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
       this.#touch();
       return 0;
     }
-    const at = submissions.take(total);
-    write(this.#sockets.native.shared.tx, at, address, bytes, offset, length);
-    submissions.add(this, this.id, OP_SENDTO, at, total);
+    this.#submit(address, bytes, offset, length);
     this.#submitted++;
     return 0;
   }
@@ -148,6 +169,7 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     this.#kept = 0;
     this.#unsent = [];
     this.sink = null;
+    this.#manner?.onClosing();
     this.#sockets.close(this, false);
   }
 
@@ -170,6 +192,10 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
 
   submitted(op: number, offset: number, length: number, result: number): void {
     if (op !== OP_SENDTO || this.#isClosed) return;
+    if (this.#manner !== null) {
+      this.#sent = Math.min(result, 0);
+      return;
+    }
     this.#submitted--;
     if (result === EAGAIN) {
       this.#isBlocked = true;
@@ -223,6 +249,34 @@ export class KernelDatagram implements DatagramFlow, KernelSocket, Submitter {
     this.failure = errno;
     this.sink?.flowEvents(EVENT_STATE | EVENT_READABLE | EVENT_WRITABLE);
     this.close(nowMs);
+  }
+
+  /** @returns as `send`: 0 once the receiver has it; EAGAIN: its queue is full */
+  #sendNow(address: Uint8Array, bytes: Uint8Array, offset: number, length: number): number {
+    const result = this.#cross(address, bytes, offset, length);
+    const remote = this.#manner?.remote ?? null;
+    if (result !== ENOTCONN || remote === null) return result;
+    // The peer had gone, which an earlier send was told; another may stand there by now.
+    const connected = this.#sockets.native.connect(this.id, remote);
+    return connected < 0 ? connected : this.#cross(address, bytes, offset, length);
+  }
+
+  #cross(address: Uint8Array, bytes: Uint8Array, offset: number, length: number): number {
+    const total = DATAGRAM_HEADER_BYTES + padded(address.length) + length;
+    if (this.#sockets.submissions.room < total) this.#sockets.crossNow();
+    this.#submit(address, bytes, offset, length);
+    this.#sockets.crossNow();
+    // By that crossing it may have failed.
+    return this.failure !== 0 ? this.failure : this.#sent;
+  }
+
+  /** There must be room. */
+  #submit(address: Uint8Array, bytes: Uint8Array, offset: number, length: number): void {
+    const { submissions, native } = this.#sockets;
+    const total = DATAGRAM_HEADER_BYTES + padded(address.length) + length;
+    const at = submissions.take(total);
+    write(native.shared.tx, at, address, bytes, offset, length);
+    submissions.add(this, this.id, OP_SENDTO, at, total);
   }
 
   #takeError(): number {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Opening local sockets: connecting, listening, pairs, descriptors from elsewhere. Each answers at
-// once; the kernel never keeps a local connection waiting.
+// Opening local sockets: connecting, listening, datagrams, pairs, descriptors from elsewhere. Each
+// answers at once; the kernel never keeps a local connection waiting.
 
-import type { ListenerSink } from "../transport/stream.ts";
+import type { FlowSink, ListenerSink } from "../transport/stream.ts";
 import { EADDRINUSE, ECONNREFUSED } from "./errno.ts";
+import { KernelDatagram } from "./kernel-datagram.ts";
 import type { KernelSockets } from "./kernel-sockets.ts";
 import { LocalFlow } from "./local-flow.ts";
 import { LocalListener } from "./local-listener.ts";
@@ -24,6 +25,24 @@ export interface LocalPlace {
   readonly backlog: number;
   /** Removes the file of a socket that is gone. */
   readonly replacesStale: boolean;
+}
+
+/** Where datagrams are received, and the only peer of who receives them. */
+export interface LocalDatagramPlace {
+  /** Null: nowhere. */
+  readonly address: LocalAddress | null;
+  /** Removes the file of a socket that is gone. */
+  readonly replacesStale: boolean;
+  /** Null: anybody. */
+  readonly remote: LocalAddress | null;
+}
+
+/** Why a socket cannot be opened. */
+export interface LocalFailure {
+  /** Negative. */
+  readonly errno: number;
+  /** It is about the peer; else about the place to receive at. */
+  readonly isAboutRemote: boolean;
 }
 
 /** Who stands where we want to listen. */
@@ -60,11 +79,7 @@ export function listenLocal(
   const { name, isAbstract } = place.address;
   const id = openLocal(sockets);
   if (id < 0) return id;
-  const sockaddr = unixSockaddr(name);
-  let bound = native.bind(id, sockaddr);
-  if (bound === EADDRINUSE && place.replacesStale && removeStale(sockets, place.address)) {
-    bound = native.bind(id, sockaddr);
-  }
+  const bound = bindLocal(sockets, id, place.address, place.replacesStale);
   const file = bound < 0 || isAbstract ? null : SocketFile.at(name);
   // The kernel's queue holds one more than it is told.
   const result = bound < 0 ? bound : native.listen(id, place.backlog - 1);
@@ -78,6 +93,29 @@ export function listenLocal(
     file?.remove();
     onClosing();
   });
+}
+
+/** Opens a socket for datagrams. @returns it, or -errno */
+export function openLocalDatagram(
+  sockets: KernelSockets,
+  { address, replacesStale, remote }: LocalDatagramPlace,
+  sink: FlowSink,
+): KernelDatagram<string> | LocalFailure {
+  const { native } = sockets;
+  const id = native.open(AF_UNIX, SOCK_DGRAM, "");
+  if (id < 0) return { errno: id, isAboutRemote: false };
+  const peer = remote === null ? null : unixSockaddr(remote.name);
+  // First, so that nobody else's come in before, and that no file is made in vain.
+  const connected = peer === null ? 0 : native.connect(id, peer);
+  const bound =
+    connected < 0 || address === null ? 0 : bindLocal(sockets, id, address, replacesStale);
+  if (connected < 0 || bound < 0) {
+    native.close(id, false);
+    return { errno: connected || bound, isAboutRemote: connected < 0 };
+  }
+  const file = address === null || address.isAbstract ? null : SocketFile.at(address.name);
+  const onClosing = (): void => file?.remove();
+  return new KernelDatagram(sockets, id, sink, unixSockaddr, { remote: peer, onClosing });
 }
 
 /** @returns who keeps us from listening there */
@@ -131,6 +169,20 @@ function isStale({ native }: KernelSockets, { name }: LocalAddress): boolean {
   const result = native.connect(id, unixSockaddr(name));
   native.close(id, false);
   return result === ECONNREFUSED;
+}
+
+/** @returns 0 or -errno */
+function bindLocal(
+  sockets: KernelSockets,
+  id: number,
+  address: LocalAddress,
+  replacesStale: boolean,
+): number {
+  const { native } = sockets;
+  const sockaddr = unixSockaddr(address.name);
+  const bound = native.bind(id, sockaddr);
+  if (bound !== EADDRINUSE || !replacesStale || !removeStale(sockets, address)) return bound;
+  return native.bind(id, sockaddr);
 }
 
 /** Between the last look and the removal nothing else happens here, but it can elsewhere. */

@@ -2,40 +2,15 @@
 // Connecting a local stream, as a Wait. The kernel connects at once or says that the backlog is
 // full; then this tries again until the deadline.
 
-import {
-  type Loop,
-  PENDING,
-  READY,
-  Timer,
-  Wait,
-  type WaitQueue,
-} from "../../scheduler/internal.ts";
+import { type Loop, PENDING, READY, Wait, type WaitQueue } from "../../scheduler/internal.ts";
 import type { LocalFlow } from "../kernel/local-flow.ts";
 import { type LocalAddress, openLocal, tryConnect } from "../kernel/local-open.ts";
 import { EAGAIN } from "./errors.ts";
 import { backlogQueue, leaveBacklog } from "./ipc-backlog.ts";
 import { IpcConnection } from "./ipc-connection.ts";
 import { kernelFor, openError } from "./ipc-kernel.ts";
+import { RetryTimer } from "./ipc-retry.ts";
 import type { KernelContext } from "./kernel-context.ts";
-
-/** How soon to try again while a backlog is full: twice as long each time. */
-const FIRST_RETRY_MS = 1;
-const LAST_RETRY_MS = 50;
-
-/** Wakes who tries again. */
-class RetryTimer extends Timer {
-  readonly #wait: Wait<unknown>;
-  delayMs: number = FIRST_RETRY_MS;
-
-  constructor(wait: Wait<unknown>) {
-    super();
-    this.#wait = wait;
-  }
-
-  override fire(): void {
-    this.#wait.inQueue?.wake(this.#wait);
-  }
-}
 
 /** Connects; a full backlog is waited for. */
 export class ConnectWait extends Wait<IpcConnection> {
@@ -104,9 +79,8 @@ export class ConnectWait extends Wait<IpcConnection> {
   }
 
   #tryLater(nowMs: number): void {
-    if (this.#retry === null) this.#retry = new RetryTimer(this);
-    else this.#retry.delayMs = Math.min(this.#retry.delayMs * 2, LAST_RETRY_MS);
-    this.#loop.timers.arm(this.#retry, nowMs + this.#retry.delayMs);
+    this.#retry ??= new RetryTimer(this);
+    this.#retry.arm(this.#loop, nowMs);
   }
 
   #leave(): void {

@@ -9,22 +9,23 @@ import { invalid, netError } from "./errors.ts";
 const MAX_BYTES = UNIX_PATH_BYTES - 1;
 
 /**
+ * @param name - of the argument
  * @param value - a path; an abstract name is written `"\0name"`, or `"@name"` as `ss` and systemd
  *   show it (a file of that name is `"./@name"`)
  * @returns where that is
  */
-export function checkPath(syscall: string, value: unknown): LocalAddress {
+export function checkPath(syscall: string, value: unknown, name = "path"): LocalAddress {
   if (typeof value !== "string") {
-    throw new TypeError(`${syscall}: path must be a string, got ${typeof value}`);
+    throw new TypeError(`${syscall}: ${name} must be a string, got ${typeof value}`);
   }
   const isAbstract = value.startsWith("\0") || value.startsWith("@");
   const text = isAbstract ? value.slice(1) : value;
-  if (text === "") invalid(syscall, "path must not be empty");
-  if (!isAbstract && text.includes("\0")) invalid(syscall, "path must not hold a zero byte");
+  if (text === "") invalid(syscall, `${name} must not be empty`);
+  if (!isAbstract && text.includes("\0")) invalid(syscall, `${name} must not hold a zero byte`);
   const length = new TextEncoder().encode(text).length;
   if (length > MAX_BYTES) {
     // connect(2) would say EINVAL.
-    const rule = `path has ${length} bytes, and a local socket's at most ${MAX_BYTES}`;
+    const rule = `${name} has ${length} bytes, and a local socket's at most ${MAX_BYTES}`;
     throw netError("ENAMETOOLONG", syscall, rule);
   }
   return { name: isAbstract ? `@${text}` : text, isAbstract };

@@ -14,7 +14,9 @@ import {
   ListenWait,
   PairWait,
 } from "./ipc-open.ts";
+import { OpenSocketWait } from "./ipc-open-socket.ts";
 import { checkDescriptor, checkPath } from "./ipc-path.ts";
+import type { IpcSocket } from "./ipc-socket.ts";
 
 /** How to listen. */
 export interface IpcListenOptions {
@@ -25,6 +27,21 @@ export interface IpcListenOptions {
    * socket is still there. Two servers that start at the same moment may both find it gone: lock
    * something else if that can be. Default false.
    */
+  readonly replaceStale?: boolean;
+}
+
+/** Where to open a socket for datagrams, and for whom. */
+export interface IpcOptions {
+  /**
+   * Where to receive, as `listen` takes it. Default: nowhere, so that nobody can answer.
+   */
+  readonly path?: string;
+  /**
+   * The only peer, which must be there: `send` goes there, and nobody else's datagrams are received
+   * as long as it lives. Default: anybody.
+   */
+  readonly remote?: string;
+  /** As for `listen`. Default false. */
   readonly replaceStale?: boolean;
 }
 
@@ -54,13 +71,41 @@ export function listen(path: string, options: IpcListenOptions = {}): Wait<IpcLi
   const address = checkPath(call, path);
   checkOptions(call, options, ["backlog", "replaceStale"]);
   const { backlog = DEFAULT_BACKLOG, replaceStale = false } = options;
-  if (typeof replaceStale !== "boolean") {
-    throw new TypeError(`${call}: replaceStale must be a boolean, got ${typeof replaceStale}`);
-  }
   return new ListenWait({
     address,
     backlog: checkInteger(call, "backlog", backlog, 1, MAX_BACKLOG),
-    replacesStale: replaceStale,
+    replacesStale: checkReplaceStale(call, replaceStale),
+  });
+}
+
+/**
+ * Opens a socket for datagrams. It belongs to the calling coroutine, whose end closes it; when it
+ * closes, it removes the file that it made, unless another stands there by then.
+ *
+ * @param options - where to receive, and the only peer; default: nowhere, anybody
+ * @returns the socket
+ * @throws NetError EACCES (the folder, or the peer's file), EADDRINUSE (the message says whether
+ *   somebody has the socket that is there), ECANCELED, ECONNREFUSED (nobody has the peer's socket),
+ *   EINVAL, ELOOP, EMFILE, ENAMETOOLONG, ENETDOWN (on the virtual clock), ENFILE, ENOENT (no such
+ *   folder, or no such peer), ENOMEM, ENOSPC, ENOSYS (no addon), ENOTDIR, EPERM (the peer has
+ *   another `remote`; or no sockets on that file system), EPROTOTYPE (the peer is for streams),
+ *   EROFS; TypeError
+ * @example
+ * ```ts
+ * const socket = yield* ipc.open({ path: "/run/my-service.sock", replaceStale: true });
+ * const buf = new Uint8Array(65_535);
+ * const { length, path } = yield* socket.recv(buf);
+ * if (path !== "") yield* socket.send(buf.subarray(0, length), path, now() + 1_000);
+ * ```
+ */
+export function open(options: IpcOptions = {}): Wait<IpcSocket> {
+  const call = "ipc.open";
+  checkOptions(call, options, ["path", "remote", "replaceStale"]);
+  const { path, remote, replaceStale = false } = options;
+  return new OpenSocketWait({
+    address: path === undefined ? null : checkPath(call, path),
+    replacesStale: checkReplaceStale(call, replaceStale),
+    remote: remote === undefined ? null : checkPath(call, remote, "remote"),
   });
 }
 
@@ -157,6 +202,11 @@ export function close(handle: IpcConnection | IpcListener, deadline?: number): O
   if (handle instanceof IpcListener) return new CloseListenerWait(handle, deadline);
   if (isClosable(handle)) throw netError("EOPNOTSUPP", call, "handle is of another kind");
   throw new TypeError(`${call}: handle must be a connection or a listener, got ${String(handle)}`);
+}
+
+function checkReplaceStale(syscall: string, value: unknown): boolean {
+  if (typeof value === "boolean") return value;
+  throw new TypeError(`${syscall}: replaceStale must be a boolean, got ${typeof value}`);
 }
 
 function isClosable(value: unknown): boolean {

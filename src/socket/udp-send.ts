@@ -1,46 +1,13 @@
 // SPDX-License-Identifier: MIT
-// Sending a datagram, as Waits: to an address, and to a name, which is looked up first.
+// Sending a datagram to a name, which is looked up first, as a Wait.
 
 import { PENDING, READY, Wait, type WaitQueue } from "../../scheduler/internal.ts";
 import type { DatagramEnd } from "../transport/datagram.ts";
-import type { Endpoint } from "../transport/stream.ts";
-import { EAFNOSUPPORT, EBADF, EMSGSIZE, ENOENT, endpointError } from "./errors.ts";
+import { sendError } from "./datagram-waits.ts";
+import { EAFNOSUPPORT, EBADF, ENOENT } from "./errors.ts";
 import { HostLookup } from "./host-lookup.ts";
 import type { UdpSocket } from "./udp-socket.ts";
 import type { NamedEnd } from "./udp-target.ts";
-
-/** The operation, for errors. */
-export const SEND = "udp.send";
-
-/** Sends to an address, or to the socket's only peer. */
-export class SendWait extends Wait<void> {
-  readonly #socket: UdpSocket;
-  readonly #data: Uint8Array;
-  readonly #to: DatagramEnd | null;
-
-  constructor(socket: UdpSocket, data: Uint8Array, to: DatagramEnd | null, deadline?: number) {
-    super(SEND, deadline);
-    this.#socket = socket;
-    this.#data = data;
-    this.#to = to;
-  }
-
-  override poll(): number {
-    return this.#socket.pollSend(this.#data, this.#to);
-  }
-
-  override queue(): WaitQueue {
-    return this.#socket.writers;
-  }
-
-  override take(): void {}
-
-  override error(errno: number): Error {
-    const to = this.#to;
-    const where = to === null ? this.#socket.end : { host: to.address.toString(), port: to.port };
-    return sendError(errno, where, this.#socket, this.#data);
-  }
-}
 
 /**
  * Sends to a name: to the first of its addresses that the socket can send to. What is found is kept
@@ -54,7 +21,7 @@ export class NamedSendWait extends Wait<void> {
   #isLookingUp = false;
 
   constructor(socket: UdpSocket, data: Uint8Array, to: NamedEnd, deadline?: number) {
-    super(SEND, deadline);
+    super(socket.core.kind.send, deadline);
     this.#socket = socket;
     this.#data = data;
     this.#to = to;
@@ -69,7 +36,7 @@ export class NamedSendWait extends Wait<void> {
   override poll(): number {
     const socket = this.#socket;
     if (!socket.isOpen) return -EBADF;
-    const { failure } = socket.flow;
+    const { failure } = socket.core.flow;
     if (failure !== 0) return failure;
     if (!this.#isLookingUp) {
       if (this.#to.found !== null) return this.#sendTo(this.#to.found);
@@ -81,7 +48,7 @@ export class NamedSendWait extends Wait<void> {
   }
 
   override queue(): WaitQueue {
-    return this.#lookup.waiting ?? this.#socket.writers;
+    return this.#lookup.waiting ?? this.#socket.core.writers;
   }
 
   override take(): void {
@@ -94,7 +61,7 @@ export class NamedSendWait extends Wait<void> {
   }
 
   override error(errno: number): Error {
-    return sendError(errno, this.#to, this.#socket, this.#data, this.#lookup.detail);
+    return sendError(errno, this.#to, this.#socket.core, this.#data, this.#lookup.detail);
   }
 
   /** The socket knows best what it can send to. */
@@ -110,21 +77,8 @@ export class NamedSendWait extends Wait<void> {
   }
 
   #sendTo(end: DatagramEnd): number {
-    const result = this.#socket.pollSend(this.#data, end);
+    const result = this.#socket.core.pollSend(this.#data, end);
     if (result !== PENDING) this.#to.found = result === READY ? end : null;
     return result;
   }
-}
-
-function sendError(
-  errno: number,
-  where: Endpoint,
-  { flow }: UdpSocket,
-  { length }: Uint8Array,
-  detail?: string,
-): Error {
-  const most = flow.sendLimitBytes;
-  const isTooLong = errno === -EMSGSIZE && length > most;
-  const text = isTooLong ? `a datagram of ${length} bytes, at most ${most} fit` : detail;
-  return endpointError(errno, SEND, where, text);
 }

@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: MIT
-// A UDP socket as a handle, whoever carries its datagrams: our own stack or the kernel. Each call
-// is a Wait that polls the flow and parks on one of two queues; the flow's events mark those queues
-// ready, the run loop resumes (R3).
+// A UDP socket as users hold it, whoever carries its datagrams: our own stack or the kernel. What
+// blocks lives in datagram-core.ts.
 
 import type { Bundle } from "../../scheduler/index.ts";
-import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
-import type { DatagramEnd, DatagramFlow, ReceivedDatagram } from "../transport/datagram.ts";
-import {
-  type Endpoint,
-  EVENT_READABLE,
-  EVENT_STATE,
-  EVENT_WRITABLE,
-  type FlowSink,
-} from "../transport/stream.ts";
+import type { Wait } from "../../scheduler/internal.ts";
+import type { DatagramEnd, DatagramFlow } from "../transport/datagram.ts";
+import type { Endpoint, FlowSink } from "../transport/stream.ts";
 import { checkBytes } from "./arguments.ts";
 import type { Context } from "./context.ts";
-import { EAGAIN, EBADF, EMSGSIZE, endpointError, netError } from "./errors.ts";
+import { DatagramCore, type DatagramKind } from "./datagram-core.ts";
+import { RecvWait, SendWait } from "./datagram-waits.ts";
 import type { HostLookup } from "./host-lookup.ts";
-import { Ownership } from "./ownership.ts";
-import { NamedSendWait, SEND, SendWait } from "./udp-send.ts";
+import { NamedSendWait } from "./udp-send.ts";
 import { checkTarget, NamedEnd, type Target } from "./udp-target.ts";
 
 /** What `recv` returns: how long the datagram is, and who sent it. */
@@ -31,7 +24,13 @@ export interface Received {
   readonly port: number;
 }
 
-const RECV = "udp.recv";
+const KIND: DatagramKind<DatagramEnd, Received> = {
+  send: "udp.send",
+  recv: "udp.recv",
+  moveTo: "udp.moveTo",
+  endOf: ({ address, port }) => ({ host: address.toString(), port }),
+  receivedOf: ({ lengthBytes, from: { host, port } }) => ({ length: lengthBytes, host, port }),
+};
 
 /**
  * A UDP socket, got from `udp.open`. What is sent may be lost, doubled or overtaken on the way;
@@ -39,12 +38,8 @@ const RECV = "udp.recv";
  */
 export class UdpSocket implements FlowSink {
   readonly #context: Context;
-  readonly #ownership: Ownership;
-  #remote: Endpoint | null = null;
-  readonly #readers: WaitQueue = new WaitQueue();
-  readonly #writers: WaitQueue = new WaitQueue();
-  #flow: DatagramFlow | null = null;
-  #isOpen = true;
+  /** @internal */
+  readonly core: DatagramCore<DatagramEnd, Received>;
   // Whom the last datagram went to: usually the next one goes there too. A name keeps its address.
   #lastText: string | null = null;
   #lastHost = "";
@@ -55,28 +50,27 @@ export class UdpSocket implements FlowSink {
   /** @internal Use `udp.open`. */
   constructor(context: Context) {
     this.#context = context;
-    this.#ownership = new Ownership(this);
+    this.core = new DatagramCore(context.loop, KIND, this);
   }
 
   /** @internal Ties it to what carries its datagrams. */
   attach(flow: DatagramFlow, remote: Endpoint | null): void {
-    this.#flow = flow;
-    this.#remote = remote;
+    this.core.attach(flow, remote);
   }
 
   /** Where it is bound; the port is the one chosen if 0 was asked for. */
   get local(): Endpoint {
-    return this.flow.localEnd;
+    return this.core.flow.localEnd;
   }
 
   /** The only peer, by its address; null: it sends to anybody, and receives from anybody. */
   get remote(): Endpoint | null {
-    return this.#remote;
+    return this.core.remote;
   }
 
   /** False once it is closed. */
   get isOpen(): boolean {
-    return this.#isOpen;
+    return this.core.isOpen;
   }
 
   /**
@@ -103,11 +97,11 @@ export class UdpSocket implements FlowSink {
    *   firewall), ETIMEDOUT; none of them harms the socket; TypeError
    */
   send(data: Uint8Array, to?: Endpoint | string, deadline?: number): Wait<void> {
-    checkBytes(SEND, "data", data);
+    checkBytes(KIND.send, "data", data);
     const target = to === undefined ? this.#noTarget() : this.#target(to);
     return target instanceof NamedEnd
       ? new NamedSendWait(this, data, target, deadline)
-      : new SendWait(this, data, target, deadline);
+      : new SendWait(this.core, data, target, deadline);
   }
 
   /**
@@ -124,8 +118,8 @@ export class UdpSocket implements FlowSink {
    *   the socket; TypeError
    */
   recv(buf: Uint8Array, deadline?: number): Wait<Received> {
-    checkBytes(RECV, "buf", buf);
-    return new RecvWait(this, buf, deadline);
+    checkBytes(KIND.recv, "buf", buf);
+    return new RecvWait(this.core, buf, deadline);
   }
 
   /**
@@ -133,11 +127,7 @@ export class UdpSocket implements FlowSink {
    * that waits in a call on it gets EBADF. Never waits; idempotent.
    */
   close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#ownership.release();
-    this.#flow?.close(this.#context.loop.now());
-    this.#wakeAll();
+    if (!this.core.close()) return;
     // Who waits for one of them stands in no queue of ours.
     for (const lookup of this.#lookups ?? []) lookup.abandon();
   }
@@ -154,23 +144,12 @@ export class UdpSocket implements FlowSink {
    * @throws NetError EBADF (the socket or the bundle is closed)
    */
   moveTo(owner: Bundle): void {
-    if (!this.#isOpen) throw netError("EBADF", "udp.moveTo");
-    this.#ownership.moveTo("udp.moveTo", owner);
+    this.core.moveTo(owner);
   }
 
   /** @internal From the flow: marks, resumes nobody. */
   flowEvents(events: number): void {
-    if ((events & EVENT_STATE) !== 0) this.#wakeAll();
-    // One datagram, one receiver; if there are more, each wakes the next.
-    if ((events & EVENT_READABLE) !== 0) this.#readers.wakeOne();
-    if ((events & EVENT_WRITABLE) !== 0) this.#writers.wakeAll();
-  }
-
-  /** @internal One try to send. @returns as `Wait.poll` */
-  pollSend(data: Uint8Array, to: DatagramEnd | null): number {
-    if (!this.#isOpen) return -EBADF;
-    const result = this.flow.send(to, data, 0, data.length);
-    return result === -EAGAIN ? PENDING : result;
+    this.core.flowEvents(events);
   }
 
   /** @internal Begins a lookup; if the socket closes meanwhile, who waits for it is told. */
@@ -185,52 +164,13 @@ export class UdpSocket implements FlowSink {
     this.#lookups?.delete(lookup);
   }
 
-  /** @internal One try to receive. @returns bytes in `buf`, or -errno: -EAGAIN for nothing */
-  tryRecv(buf: Uint8Array, about: ReceivedDatagram): number {
-    return this.#isOpen ? this.flow.receive(buf, about) : -EBADF;
-  }
-
-  /** @internal A receiver has ended in any way: the next may have something to take. */
-  wakeNext(): void {
-    if (this.#isOpen && this.#readers.size > 0 && this.flow.hasReceived) this.#readers.wakeOne();
-  }
-
-  /** @internal */
-  get readers(): WaitQueue {
-    return this.#readers;
-  }
-
-  /** @internal */
-  get writers(): WaitQueue {
-    return this.#writers;
-  }
-
-  /** @internal What carries its datagrams. */
-  get flow(): DatagramFlow {
-    return this.#flow as DatagramFlow;
-  }
-
-  /** @internal What errors are about: its peer, or else itself. */
-  get end(): Endpoint {
-    return this.#remote ?? this.local;
-  }
-
-  #wakeAll(): void {
-    this.#readers.wakeAll();
-    this.#writers.wakeAll();
-  }
-
   #noTarget(): null {
-    if (this.#remote === null) {
-      throw netError("EDESTADDRREQ", SEND, "the socket has no remote: say whom to send to");
-    }
+    this.core.checkHasRemote();
     return null;
   }
 
   #target(to: Endpoint | string): Target {
-    if (this.#remote !== null) {
-      throw netError("EISCONN", SEND, "the socket has a remote, and sends to nobody else");
-    }
+    this.core.checkHasNoRemote();
     const last = this.#lastEnd;
     if (last !== null) {
       if (typeof to === "string") {
@@ -239,66 +179,10 @@ export class UdpSocket implements FlowSink {
         return last;
       }
     }
-    const end = checkTarget(SEND, "to", to);
+    const end = checkTarget(KIND.send, "to", to);
     this.#lastText = typeof to === "string" ? to : null;
     this.#lastHost = typeof to === "string" ? "" : to.host;
     this.#lastEnd = end;
     return end;
-  }
-}
-
-class RecvWait extends Wait<Received> implements ReceivedDatagram {
-  readonly #socket: UdpSocket;
-  readonly #buf: Uint8Array;
-  // Filled by the flow.
-  lengthBytes: number;
-  from: Endpoint;
-  #bytesReceived: number;
-
-  constructor(socket: UdpSocket, buf: Uint8Array, deadline?: number) {
-    super(RECV, deadline);
-    this.#socket = socket;
-    this.#buf = buf;
-    this.lengthBytes = 0;
-    this.from = socket.local;
-    this.#bytesReceived = 0;
-  }
-
-  override reset(): void {
-    this.lengthBytes = 0;
-    this.#bytesReceived = 0;
-  }
-
-  override poll(): number {
-    const count = this.#socket.tryRecv(this.#buf, this);
-    if (count < 0) return count === -EAGAIN ? PENDING : count;
-    this.#bytesReceived = count;
-    return this.lengthBytes > count ? -EMSGSIZE : READY;
-  }
-
-  override queue(): WaitQueue {
-    return this.#socket.readers;
-  }
-
-  override take(): Received {
-    this.#socket.wakeNext();
-    const { host, port } = this.from;
-    return { length: this.lengthBytes, host, port };
-  }
-
-  override withdrawn(): void {
-    this.#socket.wakeNext();
-  }
-
-  override error(errno: number): Error {
-    const count = this.#bytesReceived;
-    const isCut = this.lengthBytes > count;
-    const text = `the datagram has ${this.lengthBytes} bytes, the buffer room for ${count}`;
-    const error = isCut
-      ? endpointError(errno, RECV, this.from, text)
-      : endpointError(errno, RECV, this.#socket.end);
-    error.bytesReceived = count;
-    if (isCut) error.datagramBytes = this.lengthBytes;
-    return error;
   }
 }
