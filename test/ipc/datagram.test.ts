@@ -124,6 +124,22 @@ describeWithSockets("datagrams", () => {
       expect((yield* recvText(server))[0]).toBe("next");
     }));
 
+  it("that have come keep their bytes while others are sent and received", () =>
+    scene(function* (its) {
+      const [server, client] = yield* twoAt(its);
+      const buf = new Uint8Array(10_000);
+      for (let i = 1; i <= 8; i++) yield* client.send(pattern(10_000, i), its.path, soon());
+      for (let i = 1; i <= 8; i++) {
+        yield* server.recv(buf, soon());
+        expectSame(buf, pattern(10_000, i));
+        yield* server.send(pattern(10_000, 100 + i), client.path, soon());
+      }
+      for (let i = 1; i <= 8; i++) {
+        yield* client.recv(buf, soon());
+        expectSame(buf, pattern(10_000, 100 + i));
+      }
+    }));
+
   it("that were sent arrive though their sender has closed", () =>
     scene(function* (its) {
       const [server, client] = yield* twoAt(its);
