@@ -4,6 +4,11 @@
 
 import type { Clock } from "./clock.ts";
 
+/**
+ * What the clock shows when the process starts, ms. Not 0: `now() - 1_000` must not be negative,
+ * which means never, and a length of time taken for a deadline must have passed.
+ */
+const START_MS = 1_000_000;
 /** Longest delay of Node's timers, ms; the loop simply looks again then. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
 /** A global of Node's is looked up by name at every use; the clock is read in every round. */
@@ -14,7 +19,7 @@ export class RealClock implements Clock {
   readonly isVirtual = false;
 
   read(): number {
-    return machine.now();
+    return START_MS + machine.now();
   }
 
   jump(): void {}

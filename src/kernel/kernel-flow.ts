@@ -414,6 +414,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   }
 
   #error(errno: number): void {
+    // A refusal has another number: this one was open before it was reset.
+    if (errno === ECONNRESET || errno === EPIPE) this.isEstablished = true;
     if (this.isEstablished) this.#fail(errno);
     else {
       this.openFailure = errno;
