@@ -15,7 +15,7 @@ import {
 } from "../../src/index.ts";
 import { CancelWatch, MOST_WAITS } from "../support/cancel-watch.ts";
 import { echo, pattern, readAll, soon } from "./support/helpers.ts";
-import { connectTo, expectGone, flagsBy, type Scene, scene } from "./support/sim.ts";
+import { connectTo, expectGone, flagsBy, ONE_WAY_MS, type Scene, scene } from "./support/sim.ts";
 
 const PORT = 80;
 /** Long enough for what is under way, much shorter than any timeout of TCP but the RTO. */
@@ -110,9 +110,9 @@ describe("a program ended by a deadline at any frame leaves nothing", () => {
     expect(times.size).toBeGreaterThan(8);
     for (const time of times) {
       for (const edge of [-0.001, 0, 0.001]) {
-        // Virtual time starts at 1,000 ms, and a link takes 5 ms more to arrive.
+        // Virtual time starts at 1,000 ms, and a frame takes ONE_WAY_MS to arrive.
         expectSeen(await endedAt(time + edge));
-        expectSeen(await endedAt(time + 5 + edge));
+        expectSeen(await endedAt(time + ONE_WAY_MS + edge));
       }
     }
   });

@@ -15,7 +15,7 @@ import {
 } from "../../src/index.ts";
 import { sweepCancellations } from "../support/cancel-watch.ts";
 import { pattern, soon } from "./support/helpers.ts";
-import { expectGone, type Scene, scene } from "./support/sim.ts";
+import { expectGone, ONE_WAY_MS, type Scene, scene } from "./support/sim.ts";
 
 const PORT = 53;
 const SETTLE_MS = 2_000;
@@ -98,9 +98,9 @@ describe("a program over UDP ended by a deadline at any frame leaves nothing", (
     let inTime = 0;
     for (const time of times) {
       for (const edge of [-0.001, 0, 0.001]) {
-        // A link takes 5 ms more to arrive.
+        // A frame takes ONE_WAY_MS to arrive.
         if ((await endedAt(time + edge)) === "none") inTime++;
-        if ((await endedAt(time + 5 + edge)) === "none") inTime++;
+        if ((await endedAt(time + ONE_WAY_MS + edge)) === "none") inTime++;
       }
     }
     expect(inTime).toBeLessThan(times.size * 3);
