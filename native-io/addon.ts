@@ -129,6 +129,15 @@ export interface Addon {
   disarmWake(handle: number): void;
   /** Closes the device, detaches `buffer` and frees its memory. Idempotent. */
   close(handle: number): void;
+  /**
+   * Calls `turn` once in every turn of the event loop, which does not sleep meanwhile, so that the
+   * process stays alive. One at a time: another replaces it.
+   *
+   * @returns false: libuv has no loop to offer, and nothing was started.
+   */
+  startSpinning(turn: () => void): boolean;
+  /** Takes that back. Harmless when there is nothing to take back. */
+  stopSpinning(): void;
   /** CLOCK_MONOTONIC in milliseconds: the base of `process.hrtime`. */
   monotonicMs(): number;
 }

@@ -26,6 +26,7 @@
         "<(source_dir)/socket-query.cc",
         "<(source_dir)/socket-table.cc",
         "<(source_dir)/sockets.cc",
+        "<(source_dir)/spinner.cc",
         "<(source_dir)/tap.cc",
         "<(source_dir)/wake.cc",
       ],

@@ -31,6 +31,7 @@ export type {
   NativeDriverOptions,
   TapOptions,
 } from "./options.ts";
+export { type Spinner, spinner } from "./spinner.ts";
 
 /** Says why there is no addon, or null when there is one. */
 export function whyUnavailable(): string | null {

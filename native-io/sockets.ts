@@ -19,6 +19,7 @@ import { type Addon, loadAddon, type OpenFailure } from "./addon.ts";
 import { driverError, driverErrorOf } from "./error.ts";
 
 export type { DriverError } from "./error.ts";
+export { type Spinner, spinner } from "./spinner.ts";
 
 /** Index of the control fields: submissions for the next poll. */
 export const CONTROL_SUBMITTED = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The real clock. This file and clock-virtual.ts are the only ones that may ask the machine for
-// the time or for a turn of its event loop (R1).
+// the time or for a turn of its event loop (R1). Turns may also come from a poller (`Spinner`):
+// that is I/O, told of itself by whoever does it, and what time it is still only the clock says.
 
 import type { Clock } from "./clock.ts";
 

@@ -6,6 +6,6 @@ export type { Coroutine } from "./coroutine.ts";
 export { codeOf, ERRNO, type ErrorCode } from "./errno.ts";
 export { Loop } from "./loop.ts";
 export { currentCoroutine, currentLoop } from "./loop-of.ts";
-export type { Poller } from "./loop-options.ts";
+export type { Poller, Spinner } from "./loop-options.ts";
 export { Timer, TimerWheel } from "./timer-wheel.ts";
 export { PENDING, READY, Wait, type WaitOwner, WaitQueue } from "./wait.ts";

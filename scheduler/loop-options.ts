@@ -3,6 +3,14 @@
 
 import type { Clock } from "./clock.ts";
 
+/** A source of turns of Node's event loop, for a loop on the real clock that spins. */
+export interface Spinner {
+  /** Calls `turn` once a turn until it is stopped. @returns false: that is not to be had here */
+  start(turn: () => void): boolean;
+  /** Takes that back. Idempotent. */
+  stop(turn: () => void): void;
+}
+
 /** Something that the loop polls: a context with its driver. */
 export interface Poller {
   /** For messages. */
@@ -13,6 +21,8 @@ export interface Poller {
   flush(nowMs: number): void;
   /** True for a device outside this process, which no virtual clock can hurry. */
   readonly isReal: boolean;
+  /** Where to get turns while spinning; without one the clock gives them. */
+  readonly spinner?: Spinner | undefined;
   /** Asks for one `wake` when something arrives. @returns false: there is work already */
   armWake(wake: () => void): boolean;
   /** Takes that back. */

@@ -22,6 +22,7 @@ import { OUTSIDE, Reducer, UNKNOWN } from "./reducer.ts";
 import { createLoopScope } from "./routine.ts";
 import { TimerWheel } from "./timer-wheel.ts";
 import { treeOf } from "./tree.ts";
+import { Turns } from "./turns.ts";
 
 /** Coroutines resumed per round before I/O and timers are looked at again. */
 export const STEPS_PER_ROUND = 256;
@@ -82,7 +83,6 @@ export class Loop {
   private readyHead: Coroutine | null;
   private readyTail: Coroutine | null;
   private isInRound: boolean;
-  private isScheduled: boolean;
   private isEnded: boolean;
   private stopSleeping: (() => void) | null;
   private lastWorkMs: number;
@@ -97,7 +97,7 @@ export class Loop {
     sleeps: number;
   };
   private forcedEnds: number;
-  private readonly turn: () => void;
+  private readonly turns: Turns;
 
   constructor(options: LoopOptions = {}) {
     this.clock = options.clock ?? new RealClock();
@@ -121,7 +121,6 @@ export class Loop {
     this.readyHead = null;
     this.readyTail = null;
     this.isInRound = false;
-    this.isScheduled = false;
     this.isEnded = false;
     this.stopSleeping = null;
     this.lastWorkMs = this.nowMs;
@@ -130,7 +129,7 @@ export class Loop {
     this.aliveCount = 0;
     this.counts = { rounds: 0, switches: 0, started: 0, fired: 0, sleeps: 0 };
     this.forcedEnds = 0;
-    this.turn = () => this.runTurn();
+    this.turns = new Turns(this.clock, () => this.runTurn());
   }
 
   /**
@@ -150,6 +149,7 @@ export class Loop {
    */
   addPoller(poller: Poller): void {
     this.pollers.push(poller);
+    this.turns.offer(poller.spinner);
     this.kick();
   }
 
@@ -168,10 +168,8 @@ export class Loop {
   /** Makes sure that a round follows: something was marked ready from outside a round. */
   kick(): void {
     this.isKicked = true;
-    if (this.isInRound || this.isScheduled || this.isEnded) return;
-    this.wakeUp();
-    this.isScheduled = true;
-    this.clock.soon(this.turn);
+    if (this.isInRound || this.isEnded) return;
+    if (this.turns.ask()) this.wakeUp();
   }
 
   /** @internal Puts a coroutine at the end of the ready list. */
@@ -237,6 +235,7 @@ export class Loop {
   end(): void {
     this.isEnded = true;
     this.wakeUp();
+    this.turns.rest();
     for (const poller of [...this.pollers]) this.removePoller(poller);
     // Nothing is left in it, so this only takes it off Effection's global scope.
     void this.scope?.[Symbol.asyncDispose]();
@@ -338,7 +337,6 @@ export class Loop {
   }
 
   private runTurn(): void {
-    this.isScheduled = false;
     if (this.isEnded) return;
     setLoop(this);
     this.isInRound = true;
@@ -349,7 +347,10 @@ export class Loop {
     } finally {
       this.isInRound = false;
       if (this.isEnded) setLoop(null);
-      else if (again || this.isKicked) this.kick();
+      else if (again || this.isKicked) {
+        this.turns.spin();
+        this.kick();
+      } else this.turns.rest();
     }
   }
 

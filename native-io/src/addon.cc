@@ -54,11 +54,24 @@ OpenPlace* Addon::Open(std::unique_ptr<Pollable> pollable, void* memory, size_t 
 
 bool Addon::ArmWake(OpenPlace* place, napi_value callback) {
   if (place->wake == nullptr) {
-    place->wake = Wake::Create(env_, place->pollable->wake_fd(), this, OnWakeClosed);
+    place->wake = Wake::Create(env_, place->pollable->wake_fd(), this, OnHandleClosed);
     if (place->wake == nullptr) return false;
-    open_wakes_++;
+    open_handles_++;
   }
   return place->wake->Arm(callback);
+}
+
+bool Addon::StartSpinning(napi_value turn) {
+  if (spinner_ == nullptr) {
+    spinner_ = Spinner::Create(env_, this, OnHandleClosed);
+    if (spinner_ == nullptr) return false;
+    open_handles_++;
+  }
+  return spinner_->Start(turn);
+}
+
+void Addon::StopSpinning() {
+  if (spinner_ != nullptr) spinner_->Stop();
 }
 
 void Addon::Close(OpenPlace* place) {
@@ -76,18 +89,20 @@ void Addon::OnEnvironmentExit(napi_async_cleanup_hook_handle, void* argument) {
   for (size_t index = kMaxOpen; index-- > 0;) {
     if (addon->places_[index].handle != 0) addon->Close(&addon->places_[index]);
   }
+  if (addon->spinner_ != nullptr) addon->spinner_->Close();
+  addon->spinner_ = nullptr;
   addon->FinishExit();
 }
 
-void Addon::OnWakeClosed(void* argument) {
+void Addon::OnHandleClosed(void* argument) {
   auto* addon = static_cast<Addon*>(argument);
-  addon->open_wakes_--;
+  addon->open_handles_--;
   if (addon->is_exiting_) addon->FinishExit();
 }
 
 // The environment waits for the hook to be removed, and turns its loop until then.
 void Addon::FinishExit() {
-  if (open_wakes_ > 0) return;
+  if (open_handles_ > 0) return;
   napi_remove_async_cleanup_hook(cleanup_);
   delete this;
 }

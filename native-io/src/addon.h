@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "pollable.h"
+#include "spinner.h"
 #include "wake.h"
 
 namespace caraway {
@@ -27,7 +28,7 @@ struct OpenPlace {
   Napi::Reference<Napi::ArrayBuffer> buffer;
 };
 
-// Lives until the last wake-up handle has left the event loop.
+// Lives until the last handle of libuv has left the event loop.
 class Addon {
  public:
   // Makes the one of this environment.
@@ -48,6 +49,10 @@ class Addon {
 
   bool ArmWake(OpenPlace* place, napi_value callback);
 
+  // One at a time: another replaces it.
+  bool StartSpinning(napi_value turn);
+  void StopSpinning();
+
   // The JavaScript side has let go of the memory, or no longer runs.
   void Close(OpenPlace* place);
 
@@ -58,14 +63,15 @@ class Addon {
   // Null when all places are taken.
   OpenPlace* Add(std::unique_ptr<Pollable> pollable);
   static void OnEnvironmentExit(napi_async_cleanup_hook_handle, void* argument);
-  static void OnWakeClosed(void* argument);
+  static void OnHandleClosed(void* argument);
   void FinishExit();
 
   napi_env env_;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   std::array<OpenPlace, kMaxOpen> places_;
+  Spinner* spinner_ = nullptr;  // frees itself on its loop
   int32_t next_handle_ = 0;
-  int open_wakes_ = 0;
+  int open_handles_ = 0;
   bool is_exiting_ = false;
 };
 

@@ -169,6 +169,15 @@ Napi::Value DisarmWake(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value StartSpinning(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), AddonOf(info.Env())->StartSpinning(info[0]));
+}
+
+Napi::Value StopSpinning(const Napi::CallbackInfo& info) {
+  AddonOf(info.Env())->StopSpinning();
+  return info.Env().Undefined();
+}
+
 Napi::Value Close(const Napi::CallbackInfo& info) {
   Addon* addon = AddonOf(info.Env());
   OpenPlace* place = addon->Find(info[0].As<Napi::Number>().Int32Value());
@@ -191,6 +200,8 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("openTap", Napi::Function::New(env, OpenTap));
   exports.Set("armWake", Napi::Function::New(env, ArmWake));
   exports.Set("disarmWake", Napi::Function::New(env, DisarmWake));
+  exports.Set("startSpinning", Napi::Function::New(env, StartSpinning));
+  exports.Set("stopSpinning", Napi::Function::New(env, StopSpinning));
   exports.Set("close", Napi::Function::New(env, Close));
   InitSockets(env, exports);
   return exports;

@@ -2,6 +2,8 @@
 
 #include "wake.h"
 
+#include "callback.h"
+
 namespace caraway {
 
 Wake* Wake::Create(napi_env env, int fd, void* owner, ClosedCallback on_closed) {
@@ -54,22 +56,12 @@ void Wake::Fire() {
   napi_handle_scope scope;
   if (napi_open_handle_scope(env_, &scope) != napi_ok) return;
   napi_value callback = nullptr;
-  napi_value global = nullptr;
   napi_get_reference_value(env_, callback_, &callback);
-  napi_get_global(env_, &global);
   const napi_env env = env_;
   // Disarmed first: it fires once, and the callback may arm it again or close the driver, after
   // which `this` is not touched.
   Disarm();
-  if (callback != nullptr) {
-    napi_make_callback(env, nullptr, global, callback, 0, nullptr, nullptr);
-    bool is_pending = false;
-    napi_is_exception_pending(env, &is_pending);
-    napi_value exception = nullptr;
-    if (is_pending && napi_get_and_clear_last_exception(env, &exception) == napi_ok) {
-      napi_fatal_exception(env, exception);
-    }
-  }
+  if (callback != nullptr) CallBack(env, callback);
   napi_close_handle_scope(env, scope);
 }
 

@@ -12,7 +12,9 @@ import {
   requireSockets,
   SOCKADDR_BYTES,
   type SocketsAddon,
+  type Spinner,
   SUBMISSION_FIELDS,
+  spinner,
 } from "../../native-io/sockets.ts";
 import type { Endpoint } from "../transport/stream.ts";
 import { readSockaddr } from "./sockaddr.ts";
@@ -99,6 +101,7 @@ export interface SharedSockets {
 /** An open socket poller of the addon. */
 export class NativeSockets {
   readonly shared: SharedSockets;
+  readonly spinner: Spinner = spinner;
   readonly #addon: SocketsAddon;
   readonly #handle: number;
   readonly #sockaddr: Uint8Array;

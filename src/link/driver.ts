@@ -63,6 +63,14 @@ export interface DriverStatistics {
   readonly polls: number;
 }
 
+/** Turns of Node's event loop for who spins. Of the thread: it outlives the driver. */
+export interface DriverSpinner {
+  /** Calls `turn` once a turn until it is stopped. @returns false: that is not to be had here */
+  start(turn: () => void): boolean;
+  /** Takes that back. Idempotent. */
+  stop(turn: () => void): void;
+}
+
 /** One open NIC, TAP device, cable end or simulated link end. */
 export interface Driver {
   /** For messages and `loop.tree()`: `"af_packet(veth0)"`. */
@@ -84,6 +92,8 @@ export interface Driver {
   readonly control: Int32Array;
   /** True for a device outside this process: a virtual clock must not jump while it is open. */
   readonly isReal: boolean;
+  /** How a loop that polls it gets its turns while it spins; without: from Node. */
+  readonly spinner?: DriverSpinner | undefined;
   /**
    * Sends what is in the tx ring and receives what is there, never waiting.
    *

@@ -9,6 +9,7 @@ import {
   type OpenedDriver,
   openDevice,
   requireAddon,
+  type Spinner,
   STATUS_FIELDS,
   STATUS_NOW_MS,
   STATUS_POLLS,
@@ -21,6 +22,7 @@ import {
   STATUS_TX_BYTES,
   STATUS_TX_DROPPED,
   STATUS_TX_FRAMES,
+  spinner,
   whyUnavailable,
 } from "../../native-io/index.ts";
 import {
@@ -75,6 +77,8 @@ export class NativeDriver implements Driver {
   readonly txFrameBytes: number;
   readonly control: Int32Array;
   readonly isReal = true;
+  /** @internal */
+  readonly spinner: Spinner = spinner;
 
   private readonly addon: Addon;
   private readonly handle: number;

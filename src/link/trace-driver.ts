@@ -8,6 +8,7 @@ import {
   DESCRIPTOR_OFFSET,
   type Driver,
   type DriverCapabilities,
+  type DriverSpinner,
   type DriverStatistics,
   TX_TAIL,
 } from "./driver.ts";
@@ -57,6 +58,10 @@ class TraceDriver implements Driver {
     this.inner = inner;
     this.listener = listener;
     this.shown = inner.control[TX_TAIL] as number;
+  }
+
+  get spinner(): DriverSpinner | undefined {
+    return this.inner.spinner;
   }
 
   poll(nowMs: number): number {

@@ -2,7 +2,14 @@
 // The kernel's sockets as a context: for programs without a NIC of their own, and beside one.
 
 import { NetError } from "../../scheduler/index.ts";
-import { codeOf, currentLoop, ERRNO, type Loop, type Poller } from "../../scheduler/internal.ts";
+import {
+  codeOf,
+  currentLoop,
+  ERRNO,
+  type Loop,
+  type Poller,
+  type Spinner,
+} from "../../scheduler/internal.ts";
 import type { IpAddress } from "../ip/address.ts";
 import type { KernelListener } from "../kernel/kernel-listener.ts";
 import { KernelSockets } from "../kernel/kernel-sockets.ts";
@@ -164,6 +171,11 @@ export class KernelContext implements Context, Poller {
   }
 
   // --- Poller ----------------------------------------------------------------------------------
+
+  /** @internal */
+  get spinner(): Spinner {
+    return this.sockets.native.spinner;
+  }
 
   /** @internal */
   poll(nowMs: number): number {

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Our own TCP/IP stack as a context: one stack over one driver, on the loop that made it.
 
-import { currentCoroutine, currentLoop, type Loop, type Poller } from "../../scheduler/internal.ts";
+import {
+  currentCoroutine,
+  currentLoop,
+  type Loop,
+  type Poller,
+  type Spinner,
+} from "../../scheduler/internal.ts";
 import {
   contains,
   type IpAddress,
@@ -227,6 +233,11 @@ export class StackContext implements Context, Poller {
   }
 
   // --- Poller ----------------------------------------------------------------------------------
+
+  /** @internal */
+  get spinner(): Spinner | undefined {
+    return this.driver.spinner;
+  }
 
   /** @internal */
   poll(nowMs: number): number {
