@@ -2,7 +2,7 @@
 // The scheduler's entry for the rest of the library: what it takes to write something that waits.
 
 export type { Bundle, Resource } from "./bundle.ts";
-export type { Coroutine } from "./coroutine.ts";
+export { Coroutine } from "./coroutine.ts";
 export { codeOf, ERRNO, type ErrorCode } from "./errno.ts";
 export { Loop } from "./loop.ts";
 export { currentCoroutine, currentLoop } from "./loop-of.ts";

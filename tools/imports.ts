@@ -21,6 +21,7 @@ const KERNEL = [
   "src/transport/**",
   "src/ip/address.ts",
   "src/tcp/byte-ring.ts",
+  "src/wire/copy.ts",
   "scheduler/timer-wheel.ts",
 ];
 
@@ -59,7 +60,14 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   },
   {
     files: ["src/socket/**"],
-    may: ["src/mctx/**", "src/kernel/**", "src/transport/**", "src/ip/address.ts", "scheduler/**"],
+    may: [
+      "src/mctx/**",
+      "src/kernel/**",
+      "src/transport/**",
+      "src/ip/address.ts",
+      "src/wire/copy.ts",
+      "scheduler/**",
+    ],
     mayTypes: ["src/**"],
   },
   {

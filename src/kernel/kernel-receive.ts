@@ -3,10 +3,8 @@
 // with the addon, good until the next crossing, and behind it what was kept from earlier ones.
 
 import { ByteRing } from "../tcp/byte-ring.ts";
+import { copyBytes } from "../wire/copy.ts";
 import type { SharedSockets } from "./native-sockets.ts";
-
-/** Below this, a byte loop is faster than a view and `set`. */
-const COPY_LOOP_BYTES = 24;
 
 /** The received bytes of one connection. */
 export class KernelReceive {
@@ -87,9 +85,6 @@ export class KernelReceive {
   }
 
   #copyView(into: Uint8Array, offset: number, count: number): void {
-    const { rx } = this.#shared;
-    const from = this.#viewOffset;
-    if (count > COPY_LOOP_BYTES) into.set(rx.subarray(from, from + count), offset);
-    else for (let i = 0; i < count; i++) into[offset + i] = rx[from + i] as number;
+    copyBytes(this.#shared.rx, this.#viewOffset, into, offset, count);
   }
 }

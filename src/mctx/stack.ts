@@ -359,6 +359,11 @@ export class Stack implements TcbHost, FlowOwner {
     flow.sink?.flowEvents(events);
   }
 
+  deliver(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+    const { sink } = tcb.owner as Flow;
+    return sink?.deliver === undefined ? 0 : sink.deliver(bytes, offset, length);
+  }
+
   // --- FlowOwner -----------------------------------------------------------------------------
 
   flowTimeout(flow: Flow, nowMs: number): void {

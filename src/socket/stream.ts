@@ -6,6 +6,7 @@
 
 import type { Bundle, NetError } from "../../scheduler/index.ts";
 import {
+  Coroutine,
   currentCoroutine,
   type Loop,
   PENDING,
@@ -21,6 +22,7 @@ import {
   type FlowSink,
   type StreamFlow,
 } from "../transport/stream.ts";
+import { copyBytes } from "../wire/copy.ts";
 import { checkBytes } from "./arguments.ts";
 import { EBADF, EBUSY, EINVAL, EPIPE, endpointError, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
@@ -64,6 +66,8 @@ export class Stream implements FlowSink {
   #isClosing = false;
   #isDone = false;
   #receiver: Wait<unknown> | null = null;
+  /** The receiver, while what arrives may go straight into its buffer. */
+  #reader: RecvWait | null = null;
   #sender: Wait<unknown> | null = null;
 
   /** @param named - whom errors name; null: the peer */
@@ -167,6 +171,27 @@ export class Stream implements FlowSink {
     if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.closers.wakeAll();
   }
 
+  /**
+   * From the flow: bytes go straight into the buffer of a coroutine that waits for some. Marks it
+   * once it has what it waits for; until it is resumed more may follow.
+   */
+  deliver(bytes: Uint8Array, offset: number, length: number): number {
+    const wait = this.#reader;
+    // Cancelled, it stands nowhere any more. A plain Effection task that is halted after it was
+    // woken would lose what it has been given.
+    if (wait === null || !(wait.owner instanceof Coroutine)) return 0;
+    const room = wait.buf.length - wait.bytesReceived;
+    const count = Math.min(length, room);
+    if (count <= 0) return 0;
+    copyBytes(bytes, offset, wait.buf, wait.bytesReceived, count);
+    wait.bytesReceived += count;
+    if (!wait.isExact || count === room) {
+      wait.isHanded = true;
+      if (wait.inQueue !== null) this.readers.wake(wait);
+    }
+    return count;
+  }
+
   /** One step of a receive. @returns as `Wait.poll` */
   pollRecv(wait: RecvWait): number {
     const { flow } = this;
@@ -190,6 +215,7 @@ export class Stream implements FlowSink {
     if (taken < 0) return flow.failure || taken;
     if (flow.failure !== 0) return flow.failure;
     this.#receiver = wait;
+    this.#reader = wait.isClause ? null : wait;
     return PENDING;
   }
 
@@ -267,7 +293,10 @@ export class Stream implements FlowSink {
 
   /** A send or receive has ended in any way. */
   ended(wait: Wait<unknown>): void {
-    if (this.#receiver === wait) this.#receiver = null;
+    if (this.#receiver === wait) {
+      this.#receiver = null;
+      this.#reader = null;
+    }
     if (this.#sender === wait) this.#sender = null;
   }
 

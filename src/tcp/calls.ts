@@ -103,7 +103,8 @@ export function peekBytes(tcb: Tcb, into: Uint8Array, offset: number, length: nu
   return tcb.receiveBuffer.peek(into, offset, length);
 }
 
-function afterRead(tcb: Tcb): void {
+/** Bytes have gone to the reader: the window may be wide enough again to tell the peer. */
+export function afterRead(tcb: Tcb): void {
   const { rcv } = tcb;
   if (rcv.isUrgent && geq(readPosition(tcb), rcv.up)) rcv.isUrgent = false;
   if (tcb.state < ESTABLISHED || rcv.finReceived || !isUpdateDue(tcb)) return;

@@ -30,6 +30,13 @@ export interface TcbHost {
   requestOutput(tcb: Tcb): void;
   /** Marks whoever waits for one of these events ready; resumes nobody. */
   notify(tcb: Tcb, events: number): void;
+  /**
+   * Offers in-order bytes to a reader who waits for them, before any buffer; missing: there is
+   * none. Resumes nobody.
+   *
+   * @returns how many were copied: the first ones
+   */
+  deliver?(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number;
   /** Where drops are counted; without it every connection counts for itself. */
   readonly tcpCounters?: TcpCounters;
 }

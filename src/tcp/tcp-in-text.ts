@@ -4,6 +4,7 @@
 // segment, or a little later).
 
 import { FIN, SYN, type TcpSegment } from "../wire/tcp.ts";
+import { afterRead } from "./calls.ts";
 import { sendAckNow } from "./challenge-ack.ts";
 import { EVENT_READABLE } from "./host.ts";
 import { gt, lt } from "./seq.ts";
@@ -75,8 +76,13 @@ export function processText(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
   }
   const end = (rcv.nxt + relative + length) | 0;
   if (gt(end, rcv.top)) rcv.top = end;
-  const hadGaps = tcb.receiveBuffer.hasGaps;
-  const advance = tcb.receiveBuffer.insert(relative, seg.bytes, offset, length);
+  const { receiveBuffer } = tcb;
+  const hadGaps = receiveBuffer.hasGaps;
+  const given = relative === 0 && !hadGaps ? giveToReader(tcb, seg.bytes, offset, length) : 0;
+  let advance = given;
+  if (given < length) {
+    advance += receiveBuffer.insert(relative, seg.bytes, offset + given, length - given);
+  }
   if (advance === 0) {
     // RFC 5681 §4.2: one duplicate ACK for each, at once; the sender counts them.
     sendAckNow(tcb, nowMs);
@@ -84,9 +90,16 @@ export function processText(tcb: Tcb, seg: TcpSegment, nowMs: number): void {
   }
   rcv.nxt = (rcv.nxt + advance) | 0;
   tcb.bytesReceived += advance;
-  if (rcv.isDiscarding) tcb.receiveBuffer.discard();
-  else tcb.host.notify(tcb, EVENT_READABLE);
+  if (given > 0) afterRead(tcb);
+  if (rcv.isDiscarding) receiveBuffer.discard();
+  else if (advance > given) tcb.host.notify(tcb, EVENT_READABLE);
   scheduleAck(tcb, hadGaps || isRepeated || isCut, nowMs);
+}
+
+/** In-order text with nothing unread before it may go past the buffer. @returns bytes taken */
+function giveToReader(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
+  if (tcb.receiveBuffer.available !== 0 || tcb.rcv.isDiscarding) return 0;
+  return tcb.host.deliver?.(tcb, bytes, offset, length) ?? 0;
 }
 
 /** Decides how soon what was just taken is acknowledged; `output` at the end of the round acts. */

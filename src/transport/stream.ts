@@ -21,6 +21,14 @@ export interface Endpoint {
 export interface FlowSink {
   /** @param events - EVENT_* bits */
   flowEvents(events: number): void;
+  /**
+   * In-order bytes have come, and none are unread before them: whoever waits for them may have
+   * them at once, and is marked ready when that is all it waits for. Missing: nobody ever does.
+   *
+   * @param bytes - good only during this call
+   * @returns how many were copied: the first ones; the flow keeps the others
+   */
+  deliver?(bytes: Uint8Array, offset: number, length: number): number;
 }
 
 /**
