@@ -145,7 +145,7 @@ export class Stack implements TcbHost, FlowOwner {
     const port = localPort !== 0 ? localPort : this.#ephemeralPort(local, remote, remotePort);
     if (port === 0) return EADDRNOTAVAIL;
     if (isSelf(local, port, remote, remotePort)) return EADDRINUSE;
-    if (this.#find(local, port, remote, remotePort) !== null) return EADDRINUSE;
+    if (this.findFlow(local, port, remote, remotePort) !== null) return EADDRINUSE;
     if (this.findListener(local, port) !== null) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
@@ -257,14 +257,15 @@ export class Stack implements TcbHost, FlowOwner {
 
   // --- calls from the receiver ---------------------------------------------------------------
 
-  /** @returns the flow of an arriving segment, or null */
+  /** @returns the flow of a 4-tuple, or null */
   findFlow(
     local: IpAddress,
     localPort: number,
     remote: IpAddress,
     remotePort: number,
   ): Flow | null {
-    return this.#find(local, localPort, remote, remotePort);
+    const hash = this.#flows.hash(local, localPort, remote, remotePort);
+    return this.#flows.find(hash, local, localPort, remote, remotePort);
   }
 
   /** @returns who listens there, or null */
@@ -280,7 +281,7 @@ export class Stack implements TcbHost, FlowOwner {
     syn: TcpSegment,
     nowMs: number,
   ): void {
-    const counters = this.network.counters;
+    const { counters } = this.network;
     const replacedNxt = this.#replacedNxt;
     this.#replacedNxt = null;
     if (listener.ready.size >= listener.backlog) return counters.count("tcp.backlogFull");
@@ -289,8 +290,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (nextHop === null) return counters.count("tcp.noRoute");
     if (listener.halfOpen.size >= this.limits.maxHalfOpen) {
       counters.count("tcp.halfOpenEvicted");
-      const oldest = listener.halfOpen.oldest as Flow;
-      this.#discard(oldest);
+      this.#discard(listener.halfOpen.oldest as Flow);
     }
     const flow = this.#createFlow(
       local,
@@ -360,8 +360,7 @@ export class Stack implements TcbHost, FlowOwner {
   }
 
   deliver(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
-    const { sink } = tcb.owner as Flow;
-    return sink?.deliver === undefined ? 0 : sink.deliver(bytes, offset, length);
+    return (tcb.owner as Flow).sink?.deliver?.(bytes, offset, length) ?? 0;
   }
 
   // --- FlowOwner -----------------------------------------------------------------------------
@@ -414,11 +413,6 @@ export class Stack implements TcbHost, FlowOwner {
     listener.halfOpen.remove(flow);
     listener.ready.push(flow);
     listener.sink.listenerReady();
-  }
-
-  #find(local: IpAddress, localPort: number, remote: IpAddress, remotePort: number): Flow | null {
-    const hash = this.#flows.hash(local, localPort, remote, remotePort);
-    return this.#flows.find(hash, local, localPort, remote, remotePort);
   }
 
   #createFlow(
@@ -487,7 +481,7 @@ export class Stack implements TcbHost, FlowOwner {
   #ephemeralPort(local: IpAddress, remote: IpAddress, remotePort: number): number {
     const isFree = (port: number): boolean =>
       !isSelf(local, port, remote, remotePort) &&
-      this.#find(local, port, remote, remotePort) === null &&
+      this.findFlow(local, port, remote, remotePort) === null &&
       this.findListener(local, port) === null;
     return this.#secrets.ephemeralPort(local, remote, remotePort, this.limits, isFree);
   }
