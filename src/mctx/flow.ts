@@ -19,6 +19,7 @@ import {
   sendSpaceBytes,
   type TcpInfo,
 } from "../tcp/calls.ts";
+import type { TcpConfig } from "../tcp/config.ts";
 import { ECONNREFUSED, ECONNRESET, EHOSTUNREACH, ENETUNREACH } from "../tcp/errno.ts";
 import { CLOSED, SYN_RECEIVED } from "../tcp/state.ts";
 import type { Tcb } from "../tcp/tcb.ts";
@@ -33,6 +34,8 @@ export interface FlowOwner {
   abortFlow(flow: Flow, nowMs: number): void;
   /** The flow's output and timer are to be looked at in this round. */
   touch(flow: Flow): void;
+  /** Gives a flow that rests its TCB back, for whatever happens next. */
+  wakeFlow(flow: Flow): Tcb;
 }
 
 class FlowTimer extends Timer {
@@ -59,8 +62,11 @@ export class Flow implements StreamFlow {
   readonly hash: number;
   /** Next flow in the same bucket of the flow table. */
   next: Flow | null;
-  /** Set once, right after the constructor: TCB and flow refer to each other. */
-  tcb!: Tcb;
+  readonly config: TcpConfig;
+  /** Null while the connection rests; set right after the constructor, since both refer to each other. */
+  awake: Tcb | null;
+  /** Where its numbers are while it rests. */
+  restingRow: number;
   /** Where packets to `remote` go first: `remote` itself or a gateway. */
   nextHop: IpAddress;
   /** The listener while this connection is half-open or waits to be accepted. */
@@ -80,7 +86,8 @@ export class Flow implements StreamFlow {
   /** Links of the one list it may be on: of its listener, opening, or TIME-WAIT of the context. */
   listNext: Flow | null;
   listPrevious: Flow | null;
-  readonly timer: Timer;
+  /** Made when first armed. */
+  timer: Timer | null;
 
   constructor(
     owner: FlowOwner,
@@ -90,6 +97,7 @@ export class Flow implements StreamFlow {
     remotePort: number,
     nextHop: IpAddress,
     hash: number,
+    config: TcpConfig,
   ) {
     this.owner = owner;
     this.local = local;
@@ -98,6 +106,9 @@ export class Flow implements StreamFlow {
     this.remotePort = remotePort;
     this.hash = hash;
     this.next = null;
+    this.config = config;
+    this.awake = null;
+    this.restingRow = 0;
     this.nextHop = nextHop;
     this.listener = null;
     this.sink = null;
@@ -108,7 +119,31 @@ export class Flow implements StreamFlow {
     this.isGone = false;
     this.listNext = null;
     this.listPrevious = null;
-    this.timer = new FlowTimer(this);
+    this.timer = null;
+  }
+
+  /** Its connection; asking for it wakes one that rests. */
+  get tcb(): Tcb {
+    return this.awake ?? this.owner.wakeFlow(this);
+  }
+
+  /** Sees to it that the timer fires at `atMs` or before. */
+  armBy(atMs: number): void {
+    this.timer ??= new FlowTimer(this);
+    // Earlier than needed: let it fire in vain once instead of moving it for every segment.
+    if (this.timer.isArmed && this.timer.whenMs <= atMs) return;
+    this.owner.timers.arm(this.timer, atMs);
+  }
+
+  /** The timer fires no more. */
+  disarm(): void {
+    if (this.timer !== null) this.owner.timers.cancel(this.timer);
+  }
+
+  /** Bytes that wait to be acknowledged or to be taken. */
+  get bufferedBytes(): number {
+    const { awake } = this;
+    return awake === null ? 0 : awake.sendBuffer.length + awake.receiveBuffer.available;
   }
 
   /** Our end as users know it. */
@@ -132,6 +167,7 @@ export class Flow implements StreamFlow {
 
   /** Takes received bytes. @returns bytes taken, 0: none there, or -errno */
   receive(into: Uint8Array, offset: number, length: number): number {
+    if (this.awake === null) return 0;
     const taken = receiveBytes(this.tcb, into, offset, length);
     if (taken > 0) this.owner.touch(this);
     return taken;
@@ -144,17 +180,17 @@ export class Flow implements StreamFlow {
 
   /** In-order bytes that can be taken now. */
   get receivedBytes(): number {
-    return receivedBytes(this.tcb);
+    return this.awake === null ? 0 : receivedBytes(this.awake);
   }
 
   /** Most bytes that can ever wait to be taken. */
   get receiveLimitBytes(): number {
-    return this.tcb.config.receiveBufferBytes;
+    return this.config.receiveBufferBytes;
   }
 
   /** Most bytes that the send buffer can ever take. */
   get sendLimitBytes(): number {
-    return this.tcb.config.sendBufferBytes;
+    return this.config.sendBufferBytes;
   }
 
   /** Bytes that the send buffer has room for now. */
@@ -164,12 +200,12 @@ export class Flow implements StreamFlow {
 
   /** True once all bytes are taken and the peer has sent its FIN. */
   get atEnd(): boolean {
-    return atEnd(this.tcb);
+    return this.awake !== null && atEnd(this.awake);
   }
 
   /** True once the peer has sent its FIN: no byte follows those that have been received. */
   get isFinished(): boolean {
-    return this.tcb.rcv.finReceived;
+    return this.awake?.rcv.finReceived === true;
   }
 
   /** Half-closes: FIN after the queued bytes. @returns 0 or -errno */
@@ -211,14 +247,15 @@ export class Flow implements StreamFlow {
 
   /** True once the handshake is done and while the connection lives. */
   get isEstablished(): boolean {
-    return this.tcb.state > SYN_RECEIVED;
+    return this.awake === null || this.awake.state > SYN_RECEIVED;
   }
 
   /** 0 while the connection can go on or after an orderly end, else why it ended: -errno. */
   get failure(): number {
-    const { tcb } = this;
-    if (tcb.error !== 0) return tcb.error;
-    return tcb.state === CLOSED && !isOrderlyClosed(tcb) ? ECONNRESET : 0;
+    const { awake } = this;
+    if (awake === null) return 0;
+    if (awake.error !== 0) return awake.error;
+    return awake.state === CLOSED && !isOrderlyClosed(awake) ? ECONNRESET : 0;
   }
 
   /**

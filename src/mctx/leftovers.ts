@@ -31,9 +31,9 @@ export function countLeftovers(
   let timers = 0;
   for (const flow of flows) {
     if (flow.isTimeWait) timeWait++;
-    else if (flow.timer.isArmed) timers++;
+    else if (flow.timer?.isArmed === true) timers++;
     if (flow.isTimeWait && flow.sink === null) continue;
-    bufferedBytes += flow.tcb.sendBuffer.length + flow.tcb.receiveBuffer.available;
+    bufferedBytes += flow.bufferedBytes;
   }
   const sockets = flows.length - timeWait + datagrams.size;
   return { sockets, timeWait, listeners, bufferedBytes, timers };

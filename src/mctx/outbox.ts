@@ -2,17 +2,16 @@
 // What a round has given rise to and `flush` sends: flows with output or timers to look at, and
 // flows that were reset. When the driver's tx ring is full, the rest comes first in the next round.
 
-import type { TimerWheel } from "../../scheduler/timer-wheel.ts";
 import { abort } from "../tcp/calls.ts";
 import { CLOSED } from "../tcp/state.ts";
 import { output } from "../tcp/tcp-out.ts";
 import { nextTimeout } from "../tcp/timers.ts";
 import type { Flow } from "./flow.ts";
+import { REST_AFTER_MS } from "./resting-flows.ts";
 import type { Transmitter } from "./tx.ts";
 
 /** The flows to send for at the end of a round. */
 export class Outbox {
-  readonly #timers: TimerWheel;
   readonly #tx: Transmitter;
   // Two arrays in turn, with counts beside them: setting the length of an array, in every round,
   // would be the dearest thing that a round does.
@@ -24,8 +23,7 @@ export class Outbox {
   /** Set when the ring had no room for a segment. */
   #isRingFull: boolean;
 
-  constructor(timers: TimerWheel, tx: Transmitter) {
-    this.#timers = timers;
+  constructor(tx: Transmitter) {
     this.#tx = tx;
     this.#queued = [];
     this.#queuedCount = 0;
@@ -75,8 +73,11 @@ export class Outbox {
       }
       flow.isQueued = false;
       if (flow.isGone) continue;
-      output(flow.tcb, nowMs);
-      this.#rearm(flow);
+      const { tcb } = flow;
+      output(tcb, nowMs);
+      if (flow.isGone) continue;
+      const at = nextTimeout(tcb);
+      flow.armBy(at === Number.POSITIVE_INFINITY ? nowMs + REST_AFTER_MS : at);
     }
   }
 
@@ -96,14 +97,5 @@ export class Outbox {
       if (tcb.state !== CLOSED) abort(tcb, nowMs);
     }
     flows.splice(0, done);
-  }
-
-  #rearm(flow: Flow): void {
-    const { tcb, timer } = flow;
-    if (flow.isGone) return;
-    const at = nextTimeout(tcb);
-    // Later than armed: let it fire early once instead of moving it for every segment.
-    if (at === Number.POSITIVE_INFINITY || (timer.isArmed && timer.whenMs <= at)) return;
-    this.#timers.arm(timer, at);
   }
 }

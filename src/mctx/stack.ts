@@ -26,9 +26,11 @@ import { countLeftovers, type StackLeftovers } from "./leftovers.ts";
 import type { Limits } from "./limits.ts";
 import type { ListenerRecord } from "./listener.ts";
 import { ListenerTable } from "./listener-table.ts";
+import { LocalPorts } from "./local-ports.ts";
 import type { Network } from "./network.ts";
 import { OpeningFlows } from "./opening-flows.ts";
 import { Outbox } from "./outbox.ts";
+import { RestingFlows } from "./resting-flows.ts";
 import { Receiver } from "./rx.ts";
 import type { Secrets } from "./secrets.ts";
 
@@ -54,10 +56,12 @@ export class Stack implements TcbHost, FlowOwner {
   readonly #receiver: Receiver;
   readonly #flows: FlowTable;
   readonly #listeners: ListenerTable;
+  readonly #ports: LocalPorts;
   readonly #datagrams: Datagrams;
   readonly #opening: OpeningFlows;
   readonly #timeWait: FlowList;
   readonly #outbox: Outbox;
+  readonly #resting: RestingFlows;
   /** SND.NXT of the connection in TIME-WAIT that the SYN in hand replaces; null: none. */
   #replacedNxt: number | null;
   /** Makes a round happen when the network layer has something due. */
@@ -80,10 +84,12 @@ export class Stack implements TcbHost, FlowOwner {
     this.#secrets = secrets;
     this.#flows = new FlowTable(secrets.flowSeed);
     this.#listeners = new ListenerTable(limits.maxListeners);
+    this.#ports = new LocalPorts(secrets, limits, this.#flows, this.#listeners);
     this.#datagrams = new Datagrams(network, secrets, limits, this.#flows);
     this.#opening = new OpeningFlows();
     this.#timeWait = new FlowList();
-    this.#outbox = new Outbox(timers, network.tx);
+    this.#outbox = new Outbox(network.tx);
+    this.#resting = new RestingFlows();
     this.#replacedNxt = null;
     this.#housekeeping = new Alarm();
     this.#receiver = new Receiver(network, this, this.#datagrams);
@@ -142,11 +148,9 @@ export class Stack implements TcbHost, FlowOwner {
     const nextHop = this.network.nextHop(remote);
     if (nextHop === null) return ENETUNREACH;
     const local = this.network.address;
-    const port = localPort !== 0 ? localPort : this.#ephemeralPort(local, remote, remotePort);
+    const port = localPort !== 0 ? localPort : this.#ports.ephemeral(local, remote, remotePort);
     if (port === 0) return EADDRNOTAVAIL;
-    if (isSelf(local, port, remote, remotePort)) return EADDRINUSE;
-    if (this.findFlow(local, port, remote, remotePort) !== null) return EADDRINUSE;
-    if (this.findListener(local, port) !== null) return EADDRINUSE;
+    if (!this.#ports.isFree(local, port, remote, remotePort)) return EADDRINUSE;
     const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
     flow.sink = sink;
     this.#opening.add(flow);
@@ -165,7 +169,7 @@ export class Stack implements TcbHost, FlowOwner {
     if (this.error !== 0) return this.error;
     if (this.#listeners.isFull) return ENFILE;
     if (address !== null && !this.network.isOwnAddress(address)) return EADDRNOTAVAIL;
-    const chosen = port !== 0 ? port : this.#listenPort();
+    const chosen = port !== 0 ? port : this.#ports.listening(this.network.address);
     if (chosen === 0) return EADDRNOTAVAIL;
     return this.#listeners.add(address, chosen, backlog, sink);
   }
@@ -367,9 +371,17 @@ export class Stack implements TcbHost, FlowOwner {
 
   flowTimeout(flow: Flow, nowMs: number): void {
     this.nowMs = nowMs;
+    const { tcb } = flow;
+    const at = nextTimeout(tcb);
     // The timer is re-armed lazily: it may fire before anything is due.
-    if (nextTimeout(flow.tcb) <= nowMs) onTimeout(flow.tcb, nowMs);
+    if (at <= nowMs) onTimeout(tcb, nowMs);
+    else if (at === Number.POSITIVE_INFINITY && this.#resting.offer(flow, nowMs)) return;
+    if (at !== Number.POSITIVE_INFINITY) this.touch(flow);
+  }
+
+  wakeFlow(flow: Flow): Tcb {
     this.touch(flow);
+    return this.#resting.wake(flow, this, this.nowMs);
   }
 
   /** Connections, half-open connections and datagram sockets, TIME-WAIT not counted. */
@@ -430,9 +442,9 @@ export class Stack implements TcbHost, FlowOwner {
     // RFC 6191 §2: beyond all that the connection in TIME-WAIT has sent, however fast that was.
     if (replacedNxt !== null && ((iss - replacedNxt) | 0) <= 0) iss = (replacedNxt + 65_537) | 0;
     const hash = this.#flows.hash(local, localPort, remote, remotePort);
-    const flow = new Flow(this, local, localPort, remote, remotePort, nextHop, hash);
+    const flow = new Flow(this, local, localPort, remote, remotePort, nextHop, hash, config);
     const headers = TCP_HEADER_BYTES + this.network.ipHeaderBytes;
-    flow.tcb = createTcb(
+    flow.awake = createTcb(
       this,
       flow,
       config,
@@ -455,7 +467,7 @@ export class Stack implements TcbHost, FlowOwner {
   #remove(flow: Flow): void {
     if (!this.#flows.remove(flow)) return;
     flow.isGone = true;
-    this.timers.cancel(flow.timer);
+    flow.disarm();
     this.#opening.remove(flow);
     if (flow.isTimeWait) this.#timeWait.remove(flow);
     this.#leaveListener(flow);
@@ -477,23 +489,4 @@ export class Stack implements TcbHost, FlowOwner {
     if (at === Number.POSITIVE_INFINITY || (timer.isArmed && timer.whenMs === at)) return;
     this.timers.arm(timer, at);
   }
-
-  #ephemeralPort(local: IpAddress, remote: IpAddress, remotePort: number): number {
-    const isFree = (port: number): boolean =>
-      !isSelf(local, port, remote, remotePort) &&
-      this.findFlow(local, port, remote, remotePort) === null &&
-      this.findListener(local, port) === null;
-    return this.#secrets.ephemeralPort(local, remote, remotePort, this.limits, isFree);
-  }
-
-  #listenPort(): number {
-    const { address } = this.network;
-    const isFree = (port: number): boolean => !this.#listeners.hasPort(port);
-    return this.#secrets.ephemeralPort(address, address, 0, this.limits, isFree);
-  }
-}
-
-/** A port must not be connected to itself: a simultaneous open would make it its own peer. */
-function isSelf(local: IpAddress, port: number, remote: IpAddress, remotePort: number): boolean {
-  return port === remotePort && local.equals(remote);
 }

@@ -153,6 +153,36 @@ export class NewReno {
     if (idleMs > rtoMs && this.cwnd > this.#initialWindow) this.cwnd = this.#initialWindow;
   }
 
+  /**
+   * Writes the seven numbers that outlast a rest to `into[at]` and behind it (resting.ts). Nothing
+   * is in flight: neither in recovery, nor are there duplicates or a timeout to remember.
+   */
+  save(into: Int32Array, at: number): void {
+    const marks = (this.#hasRecover ? 1 : 0) | (this.#afterTimeout ? 2 : 0);
+    into[at] = (this.#mss << 3) | marks | (this.#hasRound ? 4 : 0);
+    into[at + 1] = this.cwnd;
+    into[at + 2] = this.ssthresh;
+    into[at + 3] = this.recover;
+    into[at + 4] = this.#avoidanceBytes;
+    into[at + 5] = this.#roundEnd;
+    into[at + 6] = this.#roundFlight;
+  }
+
+  /** Takes them back. */
+  restore(from: Int32Array, at: number): void {
+    const marks = from[at] as number;
+    this.start(marks >>> 3);
+    this.#hasRecover = (marks & 1) !== 0;
+    this.#afterTimeout = (marks & 2) !== 0;
+    this.#hasRound = (marks & 4) !== 0;
+    this.cwnd = from[at + 1] as number;
+    this.ssthresh = from[at + 2] as number;
+    this.recover = from[at + 3] as number;
+    this.#avoidanceBytes = from[at + 4] as number;
+    this.#roundEnd = from[at + 5] as number;
+    this.#roundFlight = from[at + 6] as number;
+  }
+
   #note(sndNxt: number): void {
     this.recover = sndNxt;
     this.#hasRecover = true;

@@ -98,6 +98,24 @@ export class RtoEstimator {
     this.#rtoMs = this.#clamp(Math.max(this.#initialMs, RTO_AFTER_LOST_SYN_MS));
   }
 
+  /** Writes the three numbers that outlast a rest to `into[at]` and behind it (resting.ts). */
+  save(into: Float64Array, at: number): void {
+    into[at] = this.#rtoMs;
+    // Negative: there is none.
+    into[at + 1] = this.hasSample ? this.srttMs : -1;
+    into[at + 2] = this.rttvarMs;
+  }
+
+  /** Takes them back. */
+  restore(from: Float64Array, at: number): void {
+    this.#rtoMs = from[at] as number;
+    const srttMs = from[at + 1] as number;
+    if (srttMs < 0) return;
+    this.hasSample = true;
+    this.srttMs = srttMs;
+    this.rttvarMs = from[at + 2] as number;
+  }
+
   #clamp(rtoMs: number): number {
     return Math.min(Math.max(rtoMs, this.#minMs), this.#maxMs);
   }

@@ -13,6 +13,7 @@ import {
 } from "../../../src/tcp/calls.ts";
 import { type TcpConfig, tcpConfig } from "../../../src/tcp/config.ts";
 import type { TcbHost } from "../../../src/tcp/host.ts";
+import { isAtRest, type RestingTcbs } from "../../../src/tcp/resting.ts";
 import { CLOSED } from "../../../src/tcp/state.ts";
 import { createTcb, type Tcb } from "../../../src/tcp/tcb.ts";
 import { segmentArrives } from "../../../src/tcp/tcp-in.ts";
@@ -50,6 +51,8 @@ export interface SideOptions {
   readonly readBytes: number;
   /** Chance to read in a round. */
   readonly readChance: number;
+  /** Chance to write in a round. Default 1. */
+  readonly writeChance?: number;
 }
 
 /** One end: host, user and counters. */
@@ -57,7 +60,7 @@ export class Side implements TcbHost {
   readonly txBytes: Uint8Array = new Uint8Array(2_048);
   readonly txOffset: number = TX_OFFSET;
   readonly options: SideOptions;
-  readonly tcb: Tcb;
+  tcb: Tcb;
   readonly #play: SelfPlay;
   readonly #into: Uint8Array;
   isOutputWanted = false;
@@ -98,13 +101,14 @@ export class Side implements TcbHost {
     const { random } = this.#play;
     if (tcb.state === CLOSED && !tcb.rcv.finReceived) return;
     if (options.readBytes === 0 && !tcb.rcv.isDiscarding) discardReceived(tcb);
-    while (this.written < options.bytes) {
+    const isWriting = options.writeChance === undefined || random.chance(options.writeChance);
+    while (isWriting && this.written < options.bytes) {
       const want = Math.min(1 + random.below(options.writeBytes), options.bytes - this.written);
       if (sendSpaceBytes(tcb) === 0) break;
       const taken = sendBytes(tcb, pattern(this.written, want), 0, want);
       if (taken < 0) throw new Error(`write failed: ${taken}`);
       this.written += taken;
-      if (taken < want) break;
+      if (taken < want || options.writeChance !== undefined) break;
     }
     if (this.written === options.bytes && !this.hasFinished) {
       this.hasFinished = true;
@@ -134,6 +138,16 @@ export class Side implements TcbHost {
     }
     checkInvariants(this.tcb);
     if (!this.isOutputWanted) checkLiveness(this.tcb);
+    if (isAtRest(this.tcb, nowMs)) this.#rest(nowMs);
+  }
+
+  #rest(nowMs: number): void {
+    const { resting } = this.#play;
+    if (resting === null) return;
+    this.#play.rests++;
+    const { config, localPort, remotePort } = this.tcb;
+    const row = resting.put(this.tcb);
+    this.tcb = resting.take(row, this, null, config, localPort, remotePort, nowMs);
   }
 }
 
@@ -151,6 +165,11 @@ export class SelfPlay {
   readonly client: Side;
   readonly server: Side;
   nowMs = 0;
+  /** Where connections rest whenever they can; null: never. */
+  resting: RestingTcbs | null = null;
+  rests = 0;
+  /** Is told of every segment that is sent. */
+  onCarry: ((bytes: Uint8Array) => void) | null = null;
   readonly #carried: Carried[] = [];
   readonly #segment: TcpSegment = new TcpSegment();
   readonly #isSimultaneous: boolean;
@@ -173,6 +192,7 @@ export class SelfPlay {
   /** Takes a segment from `from` into the pipe. */
   carry(from: Side, bytes: Uint8Array): void {
     const { random, pipe } = this;
+    this.onCarry?.(bytes);
     const copies = random.chance(pipe.loss) ? 0 : random.chance(pipe.duplicate) ? 2 : 1;
     for (let i = 0; i < copies; i++) {
       const atMs = this.nowMs + pipe.delayMs + random.fraction() * pipe.jitterMs;

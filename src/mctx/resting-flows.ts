@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Flows whose connection is at rest: they keep a row of numbers instead of a TCB, until somebody
+// asks for it (src/tcp/resting.ts). A flow comes here when its timer finds nothing to do, so one
+// that is in use pays nothing for it.
+
+import type { TcbHost } from "../tcp/host.ts";
+import { isAtRest, RestingTcbs } from "../tcp/resting.ts";
+import type { Tcb } from "../tcp/tcb.ts";
+import type { Flow } from "./flow.ts";
+
+/** How long nothing happens on a connection without timers until it is looked at, ms. */
+export const REST_AFTER_MS = 1_000;
+
+/** The flows of a context that are at rest. */
+export class RestingFlows {
+  readonly #tcbs: RestingTcbs = new RestingTcbs();
+
+  /** Flows at rest. */
+  get size(): number {
+    return this.#tcbs.size;
+  }
+
+  /** Lets a flow rest if it can. @returns whether it does */
+  offer(flow: Flow, nowMs: number): boolean {
+    const { awake } = flow;
+    if (awake === null || flow.isQueued || !isAtRest(awake, nowMs)) return false;
+    flow.restingRow = this.#tcbs.put(awake);
+    flow.awake = null;
+    flow.timer = null;
+    return true;
+  }
+
+  /** Wakes a flow that rests. @returns its TCB, as it was */
+  wake(flow: Flow, host: TcbHost, nowMs: number): Tcb {
+    const { config, localPort, remotePort, restingRow } = flow;
+    const tcb = this.#tcbs.take(restingRow, host, flow, config, localPort, remotePort, nowMs);
+    flow.awake = tcb;
+    return tcb;
+  }
+}
