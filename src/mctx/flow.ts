@@ -63,7 +63,7 @@ export class Flow implements StreamFlow {
   /** Next flow in the same bucket of the flow table. */
   next: Flow | null;
   readonly config: TcpConfig;
-  /** Null while the connection rests; set right after the constructor, since both refer to each other. */
+  /** Null while the connection rests. Set right after the constructor: both refer to each other. */
   awake: Tcb | null;
   /** Where its numbers are while it rests. */
   restingRow: number;
