@@ -58,6 +58,8 @@ export interface OpenedDriver {
   readonly txSlots: number;
   /** Bytes of frame memory behind each tx slot. */
   readonly txFrameBytes: number;
+  /** Largest IP packet it takes to cut up itself, in bytes; 0: none. */
+  readonly tsoMaxBytes: number;
   /** Byte offset of the control fields. */
   readonly controlOffset: number;
   /** Byte offset of the status, `STATUS_FIELDS` float64. */
@@ -98,6 +100,7 @@ export interface AddonTapOptions {
   readonly persist: boolean;
   readonly linkUp: boolean;
   readonly receiveOffload: boolean;
+  readonly sendOffload: boolean;
   /** Four bytes, network byte order. */
   readonly kernelAddress: Uint8Array | null;
   /** Four bytes, network byte order. */

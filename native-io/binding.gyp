@@ -28,6 +28,7 @@
         "<(source_dir)/sockets.cc",
         "<(source_dir)/spinner.cc",
         "<(source_dir)/tap.cc",
+        "<(source_dir)/virtio-tx.cc",
         "<(source_dir)/wake.cc",
       ],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],

@@ -83,6 +83,11 @@ export interface TapOptions {
    * is ten times as fast for bulk data, and nothing leaves the host.
    */
   readonly receiveOffload?: boolean;
+  /**
+   * Leave checksums and the cutting up of super-segments of up to 64 KB to the kernel; default
+   * true. False: every frame is sent finished, and none is longer than the MTU.
+   */
+  readonly sendOffload?: boolean;
   /** IPv4 address and prefix of the kernel's end: `"10.9.0.1/24"`. Default: none is set. */
   readonly kernelAddress?: string;
 }
@@ -113,6 +118,7 @@ const TAP_KEYS: readonly (keyof TapOptions)[] = [
   "persist",
   "linkUp",
   "receiveOffload",
+  "sendOffload",
   "kernelAddress",
 ];
 /** PACKET_FANOUT_* of <linux/if_packet.h>. */
@@ -173,6 +179,7 @@ export function checkTap(options: TapOptions): AddonTapOptions {
     persist: flag("persist", options.persist ?? false),
     linkUp: flag("linkUp", options.linkUp ?? true),
     receiveOffload: flag("receiveOffload", options.receiveOffload ?? true),
+    sendOffload: flag("sendOffload", options.sendOffload ?? true),
     kernelAddress: kernel === null ? null : kernel.address,
     kernelNetmask: kernel === null ? null : kernel.netmask,
   };

@@ -18,7 +18,7 @@ namespace caraway {
 // Entry of the rx table and slot of the tx ring: DESCRIPTOR_FIELDS int32.
 struct Descriptor {
   int32_t offset;    // of the frame, from the start of frame memory
-  int32_t length;    // in bytes, Ethernet header included
+  int32_t length;    // in bytes, Ethernet header included; tx: 0 sends nothing
   int32_t flags;     // kRx* or kTx*
   int32_t checksum;  // tx: (start << 16) | offset
 };
@@ -26,6 +26,7 @@ static_assert(sizeof(Descriptor) == 16);
 
 inline constexpr int32_t kRxChecksumValid = 1;  // RX_CHECKSUM_VALID
 inline constexpr int32_t kTxChecksum = 1;       // TX_CHECKSUM
+inline constexpr int32_t kTxSegment = 2;        // TX_SEGMENT
 
 inline constexpr size_t kTxTail = 0;          // TX_TAIL: committed by the stack
 inline constexpr size_t kTxHead = 1;          // TX_HEAD: given back by the driver
@@ -62,6 +63,9 @@ class Driver : public Pollable {
   int32_t mtu() const { return mtu_; }
   // Bytes of frame memory the stack may write behind each tx slot.
   int32_t tx_frame_bytes() const { return tx_frame_bytes_; }
+  // Largest IP packet it takes with TX_SEGMENT; 0: none. If it takes any, the memory of the tx
+  // slots lies in one piece, and whatever is between their frames may be written over.
+  int32_t tso_max_bytes() const { return tso_max_bytes_; }
 
  protected:
   Driver() = default;
@@ -71,6 +75,7 @@ class Driver : public Pollable {
   std::array<uint8_t, kMacBytes> mac_{};
   int32_t mtu_ = 0;
   int32_t tx_frame_bytes_ = 0;
+  int32_t tso_max_bytes_ = 0;
 };
 
 }  // namespace caraway

@@ -78,6 +78,7 @@ Napi::Value DriverObject(Napi::Env env, std::unique_ptr<Driver> opened) {
   result.Set("txOffset", number(memory.tx_offset()));
   result.Set("txSlots", number(memory.tx_slots()));
   result.Set("txFrameBytes", driver.tx_frame_bytes());
+  result.Set("tsoMaxBytes", driver.tso_max_bytes());
   result.Set("controlOffset", number(memory.control_offset()));
   result.Set("statusOffset", number(memory.status_offset()));
   result.Set("mtu", driver.mtu());
@@ -117,6 +118,7 @@ Napi::Value OpenTap(const Napi::CallbackInfo& info) {
   options.persist = FlagOf(given, "persist");
   options.link_up = FlagOf(given, "linkUp");
   options.receive_offload = FlagOf(given, "receiveOffload");
+  options.send_offload = FlagOf(given, "sendOffload");
   options.kernel_address = AddressOf(given, "kernelAddress");
   options.kernel_netmask = AddressOf(given, "kernelNetmask");
   options.has_mac = MacOf(given, &options.mac);

@@ -3,7 +3,7 @@
 // after the other from the start of frame memory, so that a batch of small ones stays in the cache
 // and a super-frame of 64 KB needs no slot of its own size.
 //
-//   | rx: header frame | header frame | ...          | tx slots: 6 spare, header, frame |
+//   | rx: header frame | header frame | ...          | tx slots, see virtio-tx.h |
 //
 // Each frame is preceded by its 10-byte virtio-net header, in the same read or write.
 
@@ -29,30 +29,13 @@
 namespace caraway {
 namespace {
 
-// Virtio 1.2 §5.1.6, without num_buffers, in the byte order of this host. Spelt out because
-// <linux/virtio_net.h> of some kernels is not C++: it has a field named `class`.
-struct VirtioNetHeader {
-  uint8_t flags;
-  uint8_t gso_type;
-  uint16_t header_bytes;
-  uint16_t gso_size;
-  uint16_t checksum_start;
-  uint16_t checksum_offset;
-};
-constexpr size_t kHeaderBytes = sizeof(VirtioNetHeader);
-static_assert(kHeaderBytes == 10);
-constexpr uint8_t kNeedsChecksum = 1;  // VIRTIO_NET_HDR_F_NEEDS_CSUM
-constexpr uint8_t kDataValid = 2;      // VIRTIO_NET_HDR_F_DATA_VALID
-constexpr uint8_t kGsoNone = 0;        // VIRTIO_NET_HDR_GSO_NONE
 // Frames per poll.
 constexpr size_t kRxBatch = 256;
 constexpr size_t kVlanTagBytes = 4;
 // Largest super-frame: a 64 KB IP packet behind Ethernet and one VLAN tag.
 constexpr size_t kMaxFrameBytes = 65535 + kEthernetHeaderBytes + kVlanTagBytes;
 // A poll reads on while the largest frame still fits: at least 15 of those in one poll.
-constexpr size_t kRxBytes = 16 * RoundUp(kHeaderBytes + kMaxFrameBytes, 64);
-// The frame of a tx slot; before it lies the header.
-constexpr size_t kTxDataOffset = 16;
+constexpr size_t kRxBytes = 16 * RoundUp(kVirtioNetHeaderBytes + kMaxFrameBytes, 64);
 // How often the link notices are read while the loop spins.
 constexpr double kLookIntervalMs = 1;
 
@@ -176,19 +159,14 @@ bool Tap::SetOffload(const TapOptions& options, Failure* failure) {
 
 bool Tap::SetMemory(const TapOptions& options, Failure* failure) {
   const auto slots = static_cast<size_t>(options.tx_slots);
-  const size_t frame = static_cast<size_t>(mtu_) + kEthernetHeaderBytes + kVlanTagBytes;
-  tx_slot_bytes_ = RoundUp(kTxDataOffset + frame, 64);
-  tx_frame_bytes_ = static_cast<int32_t>(tx_slot_bytes_ - kTxDataOffset);
   rx_bytes_ = kRxBytes;
-  tx_offset_ = rx_bytes_;
-  if (!memory_.Allocate(tx_offset_ + slots * tx_slot_bytes_, kRxBatch, slots)) {
+  if (!memory_.Allocate(rx_bytes_ + slots * VirtioTx::SlotBytes(mtu_), kRxBatch, slots)) {
     failure->Set(errno, "no memory for the frames" + Because(errno) + "; fewer txSlots need less");
     return false;
   }
-  for (size_t slot = 0; slot < slots; slot++) {
-    memory_.tx()[slot].offset =
-        static_cast<int32_t>(tx_offset_ + slot * tx_slot_bytes_ + kTxDataOffset);
-  }
+  tx_.Place(&memory_, rx_bytes_, mtu_, options.send_offload);
+  tx_frame_bytes_ = tx_.frame_bytes();
+  tso_max_bytes_ = options.send_offload ? kMaxPacketBytes : 0;
   return true;
 }
 
@@ -228,39 +206,26 @@ void Tap::Transmit() {
   const auto tail = static_cast<uint32_t>(memory_.control()[kTxTail]);
   const size_t slots = memory_.tx_slots();
   for (size_t sent = 0; tx_given_back_ != tail && sent < slots; sent++) {
-    if (!Send(memory_.tx()[tx_given_back_ & (slots - 1)])) break;
+    if (!Send(tx_given_back_)) break;
     tx_given_back_++;
   }
   memory_.control()[kTxHead] = static_cast<int32_t>(tx_given_back_);
 }
 
 // False when the frame has to wait; a frame that the device refuses is counted and done with.
-bool Tap::Send(const Descriptor& descriptor) {
+bool Tap::Send(uint32_t counter) {
   Status* status = memory_.status();
-  // The slot is ours to choose, not the descriptor's.
-  const size_t slot = tx_given_back_ & (memory_.tx_slots() - 1);
-  uint8_t* frame = memory_.base() + tx_offset_ + slot * tx_slot_bytes_ + kTxDataOffset;
-  const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));
-  VirtioNetHeader header{};
-  bool is_good =
-      length >= kEthernetHeaderBytes && length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;
-  if (is_good && (descriptor.flags & kTxChecksum) != 0) {
-    // Never finished by anybody: the kernel knows that the bytes have not left this host, and
-    // finishes it should the frame be forwarded.
-    header.flags = kNeedsChecksum;
-    header.checksum_start = static_cast<uint16_t>(static_cast<uint32_t>(descriptor.checksum) >> 16);
-    header.checksum_offset = static_cast<uint16_t>(descriptor.checksum & 0xffff);
-    is_good = size_t{header.checksum_start} + header.checksum_offset + sizeof(uint16_t) <= length;
-  }
-  if (!is_good) {
+  iovec frame;
+  const VirtioTx::Verdict verdict = tx_.Prepare(counter, &frame);
+  if (verdict == VirtioTx::Verdict::kEmpty) return true;
+  if (verdict == VirtioTx::Verdict::kRefuse) {
     status->tx_dropped++;
     return true;
   }
-  std::memcpy(frame - kHeaderBytes, &header, kHeaderBytes);
-  const ssize_t written = write(fd_.get(), frame - kHeaderBytes, kHeaderBytes + length);
+  const ssize_t written = write(fd_.get(), frame.iov_base, frame.iov_len);
   if (written >= 0) {
     status->tx_frames++;
-    status->tx_bytes += static_cast<double>(length);
+    status->tx_bytes += static_cast<double>(frame.iov_len - kVirtioNetHeaderBytes);
     return true;
   }
   if (errno == EAGAIN || errno == EINTR) return false;
@@ -277,20 +242,22 @@ int32_t Tap::Receive() {
   Status* status = memory_.status();
   size_t frames = 0;
   size_t used = 0;
-  while (frames < memory_.rx_entries() && used + kHeaderBytes + kMaxFrameBytes <= rx_bytes_) {
+  while (frames < memory_.rx_entries() &&
+         used + kVirtioNetHeaderBytes + kMaxFrameBytes <= rx_bytes_) {
     uint8_t* at = memory_.base() + used;
-    const ssize_t length = read(fd_.get(), at, kHeaderBytes + kMaxFrameBytes);
+    const ssize_t length = read(fd_.get(), at, kVirtioNetHeaderBytes + kMaxFrameBytes);
     if (length < 0) {
       if (errno == EBADFD || errno == EFAULT || errno == ENODEV) is_down_ = true;
       break;
     }
     const auto bytes = static_cast<size_t>(length);
-    if (bytes < kHeaderBytes + kEthernetHeaderBytes) {
+    if (bytes < kVirtioNetHeaderBytes + kEthernetHeaderBytes) {
       status->rx_dropped++;
       continue;
     }
-    Describe(at, used + kHeaderBytes, bytes - kHeaderBytes, memory_.rx() + frames);
-    status->rx_bytes += static_cast<double>(bytes - kHeaderBytes);
+    Describe(at, used + kVirtioNetHeaderBytes, bytes - kVirtioNetHeaderBytes,
+             memory_.rx() + frames);
+    status->rx_bytes += static_cast<double>(bytes - kVirtioNetHeaderBytes);
     frames++;
     // Multiples of 8 behind a header of 10: the IP header of every frame lies on 4 bytes.
     used += RoundUp(bytes, 8);
@@ -301,7 +268,7 @@ int32_t Tap::Receive() {
 
 void Tap::Describe(const uint8_t* header_bytes, size_t offset, size_t length, Descriptor* out) {
   VirtioNetHeader header;
-  std::memcpy(&header, header_bytes, kHeaderBytes);
+  std::memcpy(&header, header_bytes, kVirtioNetHeaderBytes);
   out->offset = static_cast<int32_t>(offset);
   out->length = static_cast<int32_t>(length);
   // Unfinished: a local sender left it to a NIC that is not there. Valid: somebody has looked.

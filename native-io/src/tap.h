@@ -13,6 +13,7 @@
 #include "driver-contract.h"
 #include "link-watch.h"
 #include "unique-fd.h"
+#include "virtio-tx.h"
 
 namespace caraway {
 
@@ -24,6 +25,7 @@ struct TapOptions {
   bool persist = false;
   bool link_up = true;
   bool receive_offload = true;
+  bool send_offload = true;
   uint32_t kernel_address = 0;  // network byte order; 0: none
   uint32_t kernel_netmask = 0;
   bool has_mac = false;
@@ -51,7 +53,7 @@ class Tap final : public Driver {
   bool SetWake(Failure* failure);
 
   void Transmit();
-  bool Send(const Descriptor& descriptor);
+  bool Send(uint32_t counter);
   int32_t Receive();
   void Describe(const uint8_t* header, size_t offset, size_t length, Descriptor* out);
   void LookAtDevice(double now_ms);
@@ -63,8 +65,7 @@ class Tap final : public Driver {
   bool is_down_ = false;
   double next_look_ms_ = 0;
   size_t rx_bytes_ = 0;  // of frame memory, filled from its start by every poll
-  size_t tx_offset_ = 0;
-  size_t tx_slot_bytes_ = 0;
+  VirtioTx tx_;
   uint32_t tx_given_back_ = 0;
 };
 

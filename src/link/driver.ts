@@ -9,14 +9,22 @@
 //              by the driver when a slot may be written again. Both count for ever (int32, they
 //              wrap); slot = counter & (slots - 1). The offset of each slot's frame memory is set
 //              by the driver when it opens and never changes.
+//
+// A super-segment (TX_SEGMENT) is longer than a slot's memory: it goes on over that of the slots
+// behind, which the stack commits with it, empty (length 0). Slots stay as small as common frames
+// need, and the ring stays in the cache. So a driver with `tsoMaxBytes` lays its slots out evenly
+// spaced, in order, and whatever it keeps between their frames may be written over.
 
 /** int32 fields per descriptor, in the rx table and the tx ring. */
 export const DESCRIPTOR_FIELDS = 4;
 /** Byte offset of the frame in `frames`. In the tx ring it is fixed per slot. */
 export const DESCRIPTOR_OFFSET = 0;
-/** Frame length in bytes, Ethernet header included, frame check sequence excluded. */
+/**
+ * Frame length in bytes, Ethernet header included, frame check sequence excluded. In the tx ring
+ * 0 sends nothing: the slot is given back with those before it.
+ */
 export const DESCRIPTOR_LENGTH = 1;
-/** Bit set of `RX_*` or `TX_*` flags. */
+/** Bit set of `RX_*` or `TX_*` flags; with TX_SEGMENT more in the upper half. */
 export const DESCRIPTOR_FLAGS = 2;
 /**
  * tx with TX_CHECKSUM: `(start << 16) | offset`: the checksum is summed from byte `start` of the
@@ -28,6 +36,12 @@ export const DESCRIPTOR_CHECKSUM = 3;
 export const RX_CHECKSUM_VALID = 1;
 /** tx flag: the driver finishes the transport checksum (capability `checksumTx`). */
 export const TX_CHECKSUM = 1;
+/**
+ * tx flag: the driver, or the kernel behind it, cuts this TCP packet into segments (capability
+ * `tsoMaxBytes`). The payload bytes of each are the upper 16 bits of DESCRIPTOR_FLAGS. Goes with
+ * TX_CHECKSUM.
+ */
+export const TX_SEGMENT = 2;
 
 /** Index into `control`: frames the stack has committed to the tx ring so far (int32, wraps). */
 export const TX_TAIL = 0;
@@ -44,7 +58,7 @@ export interface DriverCapabilities {
   readonly checksumTx: boolean;
   /** The driver sets RX_CHECKSUM_VALID on frames whose transport checksum it verified. */
   readonly checksumRx: boolean;
-  /** Largest super-segment it cuts up itself, in bytes; 0: none. */
+  /** Largest IP packet in bytes that it takes with TX_SEGMENT; 0: none. */
   readonly tsoMaxBytes: number;
   /** Whether `armWake` can wake a sleeping loop. False: the loop must look again by itself. */
   readonly canWake: boolean;

@@ -95,7 +95,7 @@ export class NativeDriver implements Driver {
       mtu: opened.mtu,
       checksumTx: true,
       checksumRx: true,
-      tsoMaxBytes: 0,
+      tsoMaxBytes: opened.tsoMaxBytes,
       canWake: true,
     };
     this.frames = new Uint8Array(buffer, 0, opened.framesBytes);

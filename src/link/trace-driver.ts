@@ -67,8 +67,8 @@ class TraceDriver implements Driver {
   poll(nowMs: number): number {
     // Before the driver sees them: afterwards their slots may be given back and written again.
     for (; this.shown !== (this.control[TX_TAIL] as number); this.shown = (this.shown + 1) | 0) {
-      const slot = this.shown & (this.txSlots - 1);
-      this.listener("out", this.frameOf(this.tx, slot), nowMs);
+      const frame = this.frameOf(this.tx, this.shown & (this.txSlots - 1));
+      if (frame.length > 0) this.listener("out", frame, nowMs);
     }
     const count = this.inner.poll(nowMs);
     for (let entry = 0; entry < count; entry++) {

@@ -56,6 +56,14 @@ export interface NetworkOptions {
   readonly onUnreachable: (nextHop: IpAddress) => void;
 }
 
+/** From where to where the packets of a connection go. */
+export interface Path {
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  /** `remote` itself or a gateway. */
+  readonly nextHop: IpAddress;
+}
+
 /** Link and IP of one context. */
 export class Network implements NeighbourHost<IpAddress> {
   readonly driver: Driver;
@@ -204,6 +212,17 @@ export class Network implements NeighbourHost<IpAddress> {
     this.tx.commitIpv4(this.address, to, nextHop, PROTOCOL_ICMP, NO_CHECKSUM, length);
   }
 
+  /**
+   * Sends the segment of a connection that was written at `tx.txOffset`.
+   *
+   * @param cutBytes - 0, or payload bytes of each segment that the driver is to cut it into
+   */
+  sendTcp(path: Path, lengthBytes: number, cutBytes: number): void {
+    const { local, remote, nextHop } = path;
+    const at = TCP_CHECKSUM_OFFSET;
+    this.tx.commitIpv4(local, remote, nextHop, PROTOCOL_TCP, at, lengthBytes, cutBytes);
+  }
+
   /** Sends a RST that belongs to no connection. */
   sendReset(
     to: IpAddress,
@@ -240,6 +259,16 @@ export class Network implements NeighbourHost<IpAddress> {
     this.forget();
     if (this.tx.hasCommitted) this.driver.poll(nowMs);
     this.driver.close();
+  }
+
+  /**
+   * Bytes that a transport segment for the driver to cut up may have now; 0: nobody cuts it up.
+   * What loops back to us never reaches a driver, and what waits for a neighbour is kept as it is.
+   */
+  superSegmentBytes(nextHop: IpAddress): number {
+    const bytes = this.tx.superSegmentBytes;
+    if (bytes === 0 || this.isOwnAddress(nextHop) || this.macOf(nextHop) === null) return 0;
+    return bytes;
   }
 
   // --- NextHops, for the transmitter -----------------------------------------------------------

@@ -17,8 +17,7 @@ import { mayReuseTimeWait } from "../tcp/time-wait.ts";
 import { nextTimeout, onTimeout } from "../tcp/timers.ts";
 import type { DatagramFlow, DatagramPlace } from "../transport/datagram.ts";
 import type { FlowSink, ListenerSink } from "../transport/stream.ts";
-import { PROTOCOL_TCP } from "../wire/ipv4.ts";
-import { SYN, TCP_CHECKSUM_OFFSET, TCP_HEADER_BYTES, type TcpSegment } from "../wire/tcp.ts";
+import { SYN, TCP_HEADER_BYTES, type TcpSegment } from "../wire/tcp.ts";
 import { Datagrams } from "./datagrams.ts";
 import { Flow, FlowList, type FlowOwner } from "./flow.ts";
 import { FlowTable } from "./flow-table.ts";
@@ -346,11 +345,12 @@ export class Stack implements TcbHost, FlowOwner {
     return false;
   }
 
-  commit(tcb: Tcb, lengthBytes: number): void {
-    const flow = tcb.owner as Flow;
-    const { local, remote, nextHop } = flow;
-    const { tx } = this.network;
-    tx.commitIpv4(local, remote, nextHop, PROTOCOL_TCP, TCP_CHECKSUM_OFFSET, lengthBytes);
+  superSegmentBytes(tcb: Tcb): number {
+    return this.network.superSegmentBytes((tcb.owner as Flow).nextHop);
+  }
+
+  commit(tcb: Tcb, lengthBytes: number, cutBytes: number): void {
+    this.network.sendTcp(tcb.owner as Flow, lengthBytes, cutBytes);
   }
 
   requestOutput(tcb: Tcb): void {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The way out, top to bottom: a transport segment written into a free tx slot gets its checksum,
 // its IP header, its Ethernet header, and goes to the driver at the next poll. A frame whose next
-// hop has no known MAC address yet is copied into the neighbour's bounded queue instead.
+// hop has no known MAC address yet is copied into the neighbour's bounded queue instead. A TCP
+// segment longer than the path takes goes to a driver that cuts it up, if there is one.
 
 import type { IpAddress } from "../ip/address.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type Driver,
   TX_CHECKSUM,
   TX_HEAD,
+  TX_SEGMENT,
   TX_TAIL,
 } from "../link/driver.ts";
 import { fold, pseudoHeaderIpv4, sum16 } from "../wire/checksum.ts";
@@ -25,6 +27,8 @@ export const TRANSPORT_OFFSET: number = ETHERNET_HEADER_BYTES + IPV4_HEADER_BYTE
 export const DEFAULT_TTL = 64;
 /** For protocols whose checksum is not over the pseudo-header, or is written already. */
 export const NO_CHECKSUM = -1;
+/** For packets that leave as they are. */
+export const NO_SEGMENTS = 0;
 
 /** What a packet to `nextHop` does when the MAC address is not known yet. */
 export interface NextHops {
@@ -44,6 +48,10 @@ export class Transmitter {
   readonly #macAddress: Uint8Array;
   readonly #nextHops: NextHops;
   readonly #mask: number;
+  /** Largest transport segment of a packet that the driver cuts up; 0: it does not. */
+  readonly #superBytes: number;
+  /** Bytes from one slot's frame to the next. */
+  readonly #strideBytes: number;
   /** All frame memory; a reserved transport header starts at `txOffset`. */
   readonly txBytes: Uint8Array;
   txOffset: number;
@@ -57,6 +65,10 @@ export class Transmitter {
     this.#macAddress = macAddress;
     this.#nextHops = nextHops;
     this.#mask = driver.txSlots - 1;
+    this.#superBytes = Math.max(0, driver.capabilities.tsoMaxBytes - IPV4_HEADER_BYTES);
+    this.#strideBytes =
+      (driver.tx[DESCRIPTOR_FIELDS + DESCRIPTOR_OFFSET] as number) -
+      (driver.tx[DESCRIPTOR_OFFSET] as number);
     this.txBytes = driver.frames;
     this.txOffset = 0;
     this.hasCommitted = false;
@@ -68,6 +80,19 @@ export class Transmitter {
   get free(): number {
     const { control, txSlots } = this.#driver;
     return txSlots - (((control[TX_TAIL] as number) - (control[TX_HEAD] as number)) | 0);
+  }
+
+  /**
+   * Bytes that a transport segment for the driver to cut up may have now, header included: what
+   * lies free in one piece, up to the end of the ring. 0: the driver cuts nothing up.
+   */
+  get superSegmentBytes(): number {
+    if (this.#superBytes === 0) return 0;
+    const { control, txSlots, txFrameBytes } = this.#driver;
+    const toEnd = txSlots - ((control[TX_TAIL] as number) & this.#mask);
+    const slots = Math.min(this.free, toEnd);
+    const room = (slots - 1) * this.#strideBytes + txFrameBytes - TRANSPORT_OFFSET;
+    return Math.min(room, this.#superBytes);
   }
 
   /** Finds a free slot and points `txOffset` into it. @returns false: the ring is full */
@@ -86,6 +111,7 @@ export class Transmitter {
    *
    * @param checksumOffset - where the 16-bit checksum lies in the transport header (its field
    *   holds 0), or NO_CHECKSUM
+   * @param segmentBytes - payload of each segment that the driver cuts it into, or NO_SEGMENTS
    * @returns false: it waits until the MAC address of the next hop is known
    */
   commitIpv4(
@@ -95,6 +121,7 @@ export class Transmitter {
     protocol: number,
     checksumOffset: number,
     lengthBytes: number,
+    segmentBytes: number = NO_SEGMENTS,
   ): boolean {
     const bytes = this.txBytes;
     const frame = this.#frameOffset;
@@ -107,7 +134,10 @@ export class Transmitter {
       // A held frame is sent much later and by another way: it carries its checksum finished.
       if (this.#driver.capabilities.checksumTx && mac !== null) {
         put16(bytes, start + checksumOffset, fold(pseudo));
-        flags = TX_CHECKSUM;
+        flags =
+          segmentBytes === NO_SEGMENTS
+            ? TX_CHECKSUM
+            : (segmentBytes << 16) | TX_SEGMENT | TX_CHECKSUM;
       } else {
         const sum = ~fold(sum16(bytes, start, lengthBytes, pseudo)) & 0xffff;
         // Zero would mean "no checksum" in UDP (RFC 768); in TCP both forms verify.
@@ -157,12 +187,18 @@ export class Transmitter {
   }
 
   #commit(lengthBytes: number, flags: number, checksumOffset: number): void {
-    const { control, tx } = this.#driver;
+    const { control, tx, txFrameBytes } = this.#driver;
     tx[this.#slot + DESCRIPTOR_LENGTH] = lengthBytes;
     tx[this.#slot + DESCRIPTOR_FLAGS] = flags;
     tx[this.#slot + DESCRIPTOR_CHECKSUM] =
       flags === 0 ? 0 : (TRANSPORT_OFFSET << 16) | checksumOffset;
-    control[TX_TAIL] = ((control[TX_TAIL] as number) + 1) | 0;
+    let tail = ((control[TX_TAIL] as number) + 1) | 0;
+    // The frame goes on over the memory of these slots.
+    for (let left = lengthBytes - txFrameBytes; left > 0; left -= this.#strideBytes) {
+      tx[(tail & this.#mask) * DESCRIPTOR_FIELDS + DESCRIPTOR_LENGTH] = 0;
+      tail = (tail + 1) | 0;
+    }
+    control[TX_TAIL] = tail;
     this.hasCommitted = true;
   }
 }

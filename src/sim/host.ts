@@ -33,7 +33,7 @@ export interface HostOptions {
   readonly link?: LinkConditions;
   /** Six bytes; default 02:00:00:00:xx:xx in order of creation. */
   readonly macAddress?: Uint8Array;
-  /** Its NIC: `mtu`, `rxSlots`, `txSlots`, `checksumTx`. */
+  /** Its NIC: `mtu`, `rxSlots`, `txSlots`, `checksumTx`, `tsoMaxBytes`. */
   readonly driver?: Omit<SimDriverOptions, "name" | "macAddress">;
   /** Its stack: gateway, limits, TCP settings. */
   readonly context?: HostContextOptions;

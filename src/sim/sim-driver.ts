@@ -15,10 +15,12 @@ import {
   type DriverStatistics,
   TX_CHECKSUM,
   TX_HEAD,
+  TX_SEGMENT,
   TX_TAIL,
 } from "../link/driver.ts";
 import { integerIn, powerOfTwoIn, wrong } from "./check.ts";
 import type { FrameSink } from "./frame-sink.ts";
+import { cutSegments } from "./segmenter.ts";
 
 const ENETDOWN = 100;
 /** Ethernet header and one VLAN tag, in bytes. */
@@ -44,6 +46,11 @@ export interface SimDriverOptions {
   readonly txSlots?: number;
   /** Finish transport checksums as a NIC with offload does; default false. */
   readonly checksumTx?: boolean;
+  /**
+   * Cut super-segments up as a NIC with segmentation offload does: the largest IP packet in bytes,
+   * at most 65,535. Such a NIC finishes checksums too. Default 0: none.
+   */
+  readonly tsoMaxBytes?: number;
 }
 
 /**
@@ -91,15 +98,22 @@ export class SimDriver implements Driver, FrameSink {
   /** @throws NetError EINVAL: an option is out of range. */
   constructor(options: SimDriverOptions = {}) {
     const mtu = integerIn("sim.driver", "mtu", options.mtu ?? 1500, MTU_MIN, MTU_MAX);
+    const tsoMaxBytes = integerIn(
+      "sim.driver",
+      "tsoMaxBytes",
+      options.tsoMaxBytes ?? 0,
+      0,
+      MTU_MAX,
+    );
     this.rxSlots = powerOfTwoIn("sim.driver", "rxSlots", options.rxSlots ?? 512, 65_536);
     this.txSlots = powerOfTwoIn("sim.driver", "txSlots", options.txSlots ?? 256, 65_536);
     this.name = options.name ?? "sim";
     this.macAddress = checkMac(options.macAddress ?? new Uint8Array([2, 0, 0, 0, 0, 1]));
     this.capabilities = {
       mtu,
-      checksumTx: options.checksumTx ?? false,
+      checksumTx: tsoMaxBytes > 0 || (options.checksumTx ?? false),
       checksumRx: false,
-      tsoMaxBytes: 0,
+      tsoMaxBytes,
       canWake: true,
     };
     const unaligned = mtu + LINK_HEADER_BYTES;
@@ -226,18 +240,33 @@ export class SimDriver implements Driver, FrameSink {
       const at = (head & (this.txSlots - 1)) * DESCRIPTOR_FIELDS;
       const offset = this.tx[at + DESCRIPTOR_OFFSET] as number;
       const length = this.tx[at + DESCRIPTOR_LENGTH] as number;
-      if (length <= 0 || length > this.capabilities.mtu + LINK_HEADER_BYTES) {
+      const flags = this.tx[at + DESCRIPTOR_FLAGS] as number;
+      if (length === 0) continue;
+      if (length < 0 || length > this.largestFrame(flags)) {
         this.txDropped++;
-        continue;
+      } else if ((flags & TX_SEGMENT) !== 0) {
+        const frame = this.frames.subarray(offset, offset + length);
+        for (const segment of cutSegments(frame, flags >>> 16)) {
+          this.emit(segment, 0, segment.length, nowMs);
+        }
+      } else {
+        const checksum = this.tx[at + DESCRIPTOR_CHECKSUM] as number;
+        if ((flags & TX_CHECKSUM) !== 0) finishChecksum(this.frames, offset, length, checksum);
+        this.emit(this.frames, offset, length, nowMs);
       }
-      if (((this.tx[at + DESCRIPTOR_FLAGS] as number) & TX_CHECKSUM) !== 0) {
-        finishChecksum(this.frames, offset, length, this.tx[at + DESCRIPTOR_CHECKSUM] as number);
-      }
-      this.txFrames++;
-      this.txBytes += length;
-      if (this.out !== null) this.out.receive(this.frames, offset, length, nowMs);
     }
     this.control[TX_HEAD] = head;
+  }
+
+  private largestFrame(flags: number): number {
+    const { mtu, tsoMaxBytes } = this.capabilities;
+    return ((flags & TX_SEGMENT) !== 0 ? tsoMaxBytes : mtu) + LINK_HEADER_BYTES;
+  }
+
+  private emit(bytes: Uint8Array, offset: number, length: number, nowMs: number): void {
+    this.txFrames++;
+    this.txBytes += length;
+    if (this.out !== null) this.out.receive(bytes, offset, length, nowMs);
   }
 
   private callWake(): void {

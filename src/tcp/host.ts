@@ -24,8 +24,18 @@ export interface TcbHost {
   readonly txBytes: Uint8Array;
   /** Where in `txBytes` the TCP header goes. */
   readonly txOffset: number;
-  /** Sends the segment written at `txOffset`; fills in its checksum and the lower layers. */
-  commit(tcb: Tcb, lengthBytes: number): void;
+  /**
+   * How long a segment may be that is cut up below (TCP segmentation offload), now.
+   *
+   * @returns bytes, TCP header included; 0: no longer than any other
+   */
+  superSegmentBytes(tcb: Tcb): number;
+  /**
+   * Sends the segment written at `txOffset`; fills in its checksum and the lower layers.
+   *
+   * @param cutBytes - 0, or payload bytes of each segment that it is to be cut into
+   */
+  commit(tcb: Tcb, lengthBytes: number, cutBytes: number): void;
   /** Wants `output(tcb)` called at the end of this round. Idempotent. */
   requestOutput(tcb: Tcb): void;
   /** Marks whoever waits for one of these events ready; resumes nobody. */

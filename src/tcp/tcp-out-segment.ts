@@ -4,13 +4,15 @@
 
 import { ACK, RST, SYN, TCP_HEADER_BYTES, writeTcpHeader } from "../wire/tcp.ts";
 import { writeTcpOptions } from "../wire/tcp-options.ts";
+import { TIMESTAMPS_BYTES } from "./negotiate.ts";
 import { SYN_SENT } from "./state.ts";
 import { NEVER, type Tcb } from "./tcb.ts";
 import { timestampNow } from "./timestamps.ts";
 import { advertise, advertiseOnSyn, windowShift } from "./window.ts";
 
 /**
- * Sends one segment, acknowledging what has been received if `flags` has ACK.
+ * Sends one segment, acknowledging what has been received if `flags` has ACK. One with more than
+ * SND.MSS of payload is cut up below: what `superPayloadBytes` says there is room for.
  *
  * @param tcb - the connection
  * @param seq - SEG.SEQ, int32
@@ -55,8 +57,9 @@ export function transmit(
     headerBytes,
   );
   if (payloadBytes > 0) tcb.sendBuffer.copyTo(payloadAt, bytes, at + headerBytes, payloadBytes);
-  host.commit(tcb, headerBytes + payloadBytes);
-  tcb.segmentsOut++;
+  const segments = segmentCount(tcb, payloadBytes);
+  host.commit(tcb, headerBytes + payloadBytes, segments > 1 ? tcb.snd.mss : 0);
+  tcb.segmentsOut += segments;
   if (hasAck) {
     rcv.lastAckSent = rcv.nxt;
     rcv.segmentsSinceAck = 0;
@@ -64,6 +67,18 @@ export function transmit(
     tcb.delayedAckAtMs = NEVER;
   }
   return true;
+}
+
+/** Segments that so much payload makes on the wire. */
+export function segmentCount(tcb: Tcb, payloadBytes: number): number {
+  const { mss } = tcb.snd;
+  return payloadBytes <= mss ? 1 : Math.ceil(payloadBytes / mss);
+}
+
+/** Payload of the longest segment that is cut up below, 0: nobody does that. */
+export function superPayloadBytes(tcb: Tcb): number {
+  const headerBytes = TCP_HEADER_BYTES + (tcb.hasTimestamps ? TIMESTAMPS_BYTES : 0);
+  return Math.max(0, tcb.host.superSegmentBytes(tcb) - headerBytes);
 }
 
 function windowField(tcb: Tcb, flags: number): number {

@@ -11,7 +11,7 @@ import { gt, lt } from "./seq.ts";
 import { pureSequence, queuedEnd } from "./snd.ts";
 import { LISTEN, SYN_RECEIVED, SYN_SENT, TIME_WAIT } from "./state.ts";
 import { NEVER, type Tcb } from "./tcb.ts";
-import { transmit } from "./tcp-out-segment.ts";
+import { segmentCount, superPayloadBytes, transmit } from "./tcp-out-segment.ts";
 import { armTimers } from "./timers.ts";
 import { spoilTiming, startTiming } from "./timestamps.ts";
 
@@ -46,14 +46,14 @@ function sendSyn(tcb: Tcb, nowMs: number): void {
   const flags = tcb.state === SYN_SENT ? SYN : SYN | ACK;
   if (!transmit(tcb, snd.iss, flags, 0, 0, nowMs)) return;
   snd.resend = (snd.iss + 1) | 0;
-  if (tcb.isTiming) noteRetransmit(tcb, snd.iss, nowMs);
+  if (tcb.isTiming) noteRetransmit(tcb, snd.iss, 1, nowMs);
   else startTiming(tcb, snd.iss, nowMs);
 }
 
-function noteRetransmit(tcb: Tcb, seq: number, nowMs: number): void {
+function noteRetransmit(tcb: Tcb, seq: number, segments: number, nowMs: number): void {
   spoilTiming(tcb, seq, nowMs);
-  tcb.retransmits++;
-  tcb.counters.retransmits++;
+  tcb.retransmits += segments;
+  tcb.counters.retransmits += segments;
 }
 
 /**
@@ -73,7 +73,7 @@ function sendText(tcb: Tcb, seq: number, bytes: number, mayFin: boolean, nowMs: 
   if (!transmit(tcb, seq, flags, at, bytes, nowMs)) return -1;
   tcb.lastDataAtMs = nowMs;
   const length = hasFin ? bytes + 1 : bytes;
-  if (lt(seq, snd.nxt)) noteRetransmit(tcb, seq, nowMs);
+  if (lt(seq, snd.nxt)) noteRetransmit(tcb, seq, segmentCount(tcb, bytes), nowMs);
   const next = (seq + length) | 0;
   if (gt(next, snd.nxt)) {
     startTiming(tcb, snd.nxt, nowMs);
@@ -122,7 +122,7 @@ function segmentSize(tcb: Tcb): number {
   const bytes = Math.min(queued, snd.mss);
   const usable = Math.min(window, congestion.sendLimit - at);
   if (usable >= bytes) {
-    if (bytes === snd.mss) return bytes;
+    if (bytes === snd.mss) return bulkSize(tcb, queued, usable);
     // Nagle: one small segment at a time. What is sent again, or ends the stream, does not wait.
     const isFree = config.noDelay || snd.finQueued || at === 0 || snd.resend !== snd.nxt;
     return isFree ? bytes : NOTHING;
@@ -131,6 +131,21 @@ function segmentSize(tcb: Tcb): number {
   // largest we have seen; else wait for more window, or for the persist timer to override (4).
   if (usable <= 0 || usable !== window || usable < snd.maxWnd / 2) return NOTHING;
   return config.noDelay || at === 0 ? usable : NOTHING;
+}
+
+/**
+ * How many bytes of bulk data go into one segment: SND.MSS, or as many of those as are cut up
+ * below (TCP segmentation offload). The small rest goes with them if it need not wait.
+ *
+ * @param queued - bytes that wait, at least SND.MSS
+ * @param usable - how many of them may go, at least SND.MSS
+ */
+function bulkSize(tcb: Tcb, queued: number, usable: number): number {
+  const { mss, finQueued } = tcb.snd;
+  if (queued === mss || usable < mss + Math.min(mss, queued - mss)) return mss;
+  const bytes = Math.min(queued, usable, superPayloadBytes(tcb));
+  if (bytes === queued && (tcb.config.noDelay || finQueued)) return bytes;
+  return Math.max(mss, bytes - (bytes % mss));
 }
 
 /** Fast retransmit, and what a partial ACK asks for (RFC 6582): the segment at SND.UNA again. */

@@ -5,7 +5,7 @@ import type { TcbHost } from "../../../src/tcp/host.ts";
 import type { Tcb } from "../../../src/tcp/tcb.ts";
 import { parseTcp, TcpSegment } from "../../../src/wire/tcp.ts";
 
-const TX_BYTES = 2_048;
+const TX_BYTES = 66_000;
 const TX_OFFSET = 34;
 
 /** One segment as it left. */
@@ -14,6 +14,8 @@ export interface SentSegment {
   readonly segment: TcpSegment;
   /** Header and payload, a copy. */
   readonly bytes: Uint8Array;
+  /** Payload of each segment that it is to be cut into; 0: it leaves as it is. */
+  readonly cutBytes: number;
 }
 
 /** A host of one connection; the test is its clock and its run loop. */
@@ -25,6 +27,8 @@ export class FakeHost implements TcbHost {
   /** Segments for which there is room. */
   room: number = Number.POSITIVE_INFINITY;
   isOutputWanted = false;
+  /** Longest segment that is cut up below, TCP header included; 0: none. */
+  superBytes = 0;
   /** EVENT_* bits since they were last cleared. */
   events = 0;
   #isReserved = false;
@@ -34,7 +38,11 @@ export class FakeHost implements TcbHost {
     return this.#isReserved;
   }
 
-  commit(_tcb: Tcb, lengthBytes: number): void {
+  superSegmentBytes(_tcb: Tcb): number {
+    return this.superBytes;
+  }
+
+  commit(_tcb: Tcb, lengthBytes: number, cutBytes: number): void {
     if (!this.#isReserved) throw new Error("commit without reserve");
     this.#isReserved = false;
     this.room--;
@@ -42,7 +50,7 @@ export class FakeHost implements TcbHost {
     const segment = new TcpSegment();
     const reason = parseTcp(bytes, 0, lengthBytes, segment);
     if (reason !== 0) throw new Error(`sent a segment that does not parse: ${reason}`);
-    this.sent.push({ atMs: this.nowMs, segment, bytes });
+    this.sent.push({ atMs: this.nowMs, segment, bytes, cutBytes });
   }
 
   requestOutput(_tcb: Tcb): void {

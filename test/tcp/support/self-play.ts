@@ -84,6 +84,10 @@ export class Side implements TcbHost {
     return false;
   }
 
+  superSegmentBytes(_tcb: Tcb): number {
+    return 0;
+  }
+
   commit(_tcb: Tcb, lengthBytes: number): void {
     this.sentSegments++;
     this.#play.carry(this, this.txBytes.slice(TX_OFFSET, TX_OFFSET + lengthBytes));
