@@ -14,8 +14,6 @@ export interface SentSegment {
   readonly segment: TcpSegment;
   /** Header and payload, a copy. */
   readonly bytes: Uint8Array;
-  /** Payload of each segment that it is to be cut into; 0: it leaves as it is. */
-  readonly cutBytes: number;
 }
 
 /** A host of one connection; the test is its clock and its run loop. */
@@ -23,6 +21,8 @@ export class FakeHost implements TcbHost {
   readonly txBytes: Uint8Array = new Uint8Array(TX_BYTES);
   readonly txOffset: number = TX_OFFSET;
   readonly sent: SentSegment[] = [];
+  /** Of all that ever left: payload of what it is to be cut into, 0: it left as it was. */
+  readonly cuts: number[] = [];
   nowMs = 0;
   /** Segments for which there is room. */
   room: number = Number.POSITIVE_INFINITY;
@@ -50,7 +50,8 @@ export class FakeHost implements TcbHost {
     const segment = new TcpSegment();
     const reason = parseTcp(bytes, 0, lengthBytes, segment);
     if (reason !== 0) throw new Error(`sent a segment that does not parse: ${reason}`);
-    this.sent.push({ atMs: this.nowMs, segment, bytes, cutBytes });
+    this.cuts.push(cutBytes);
+    this.sent.push({ atMs: this.nowMs, segment, bytes });
   }
 
   requestOutput(_tcb: Tcb): void {
