@@ -5,7 +5,7 @@
 
 import { defineConfig, type ViteUserConfig } from "vitest/config";
 
-const MACHINE_TESTS = ["interop", "ipc", "native-io", "examples"].map(
+const MACHINE_TESTS = ["bench", "interop", "ipc", "native-io", "examples"].map(
   (each) => `test/${each}/**/*.test.ts`,
 );
 const REPO_TESTS = ["test/repo/**/*.test.ts"];

@@ -1,167 +1,143 @@
 // SPDX-License-Identifier: MIT
-// `npm run bench`: runs suites, prints a table or JSON. Figures compare within one run only.
+// `npm run bench`: runs suites, prints tables, writes JSON, or makes a page of an earlier run.
 
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { type Figure, missesGoal } from "./figure.ts";
+import { writeReport } from "./report.ts";
+import { ALIASES, SUITES } from "./suites.ts";
+import { describeMachine } from "./support/description.ts";
+import { verdictOn } from "./support/figure.ts";
+import { PACES, type Pace } from "./support/pace.ts";
+import { RESULTS_VERSION, type Results, type SuiteResult } from "./support/results.ts";
+import { tableOf } from "./support/table.ts";
 
-const HELP = `Usage: npm run bench -- [scheduler|wire|tcp|veth|kernel ...] [--quick] [--json [FILE]]
+const HELP = `Usage: npm run bench -- [SUITE ...] [--quick] [--json FILE]
+       npm run bench -- report [FILE.json ...] [--out FILE.html]
 
-  scheduler   switches, go, channels, deadlines, beside Effection, async/await, bare generators
-  wire        what a packet costs in src/wire, in nanoseconds
-  tcp         the stack in the process: a request, connect and close, bulk bytes, idle connections
-  veth        64-byte echo against kernel TCP clients over veth, beside Node's net
-  kernel      servers on the kernel's sockets over loopback and veth: ours beside Node's net and
-              epoll in C: 64-byte echo, connections, bulk data
-              (these two need root or user namespaces, a C compiler, two processors)
+${Object.entries(SUITES)
+  .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
+  .join("\n")}
 
-  --quick     fewer and shorter runs: a smoke test, not a measurement
-  --json      prints JSON instead of a table; with FILE writes it there besides the table
-  --help      prints this
+  --quick      fewer and shorter runs: a smoke test, not a measurement
+  --json FILE  writes everything that was measured, besides printing it; "-" prints it instead
+  --out FILE   where "report" writes its page (report.html)
+  --help       prints this
 
-Without a suite all of them run. Medians are printed, with the lowest and highest of the runs where
-there were several. Compare figures of one run only: machines differ and drift.
+Without a suite all of them run. "report" makes one page with tables and plots of files that --json
+has written (results.json if none is named). Figures compare within one run only: machines differ
+and drift. Suites that compare servers need root or user namespaces, a C compiler and two
+processors; Bun and Deno are fetched once by npm, into bench/.cache.
 `;
 
-type Suite = (options: { quick: boolean }) => Promise<Figure[]>;
-
-const SUITES: Record<string, () => Promise<Suite>> = {
-  scheduler: async () => (await import("./scheduler.ts")).runSchedulerSuite,
-  wire: async () => (await import("./wire.ts")).runWireSuite,
-  tcp: async () => (await import("./tcp.ts")).runTcpSuite,
-  veth: async () => (await import("./veth.ts")).runVethSuite,
-  kernel: async () => (await import("./kernel.ts")).runKernelSuite,
-};
-
-interface Report {
-  readonly suite: string;
-  readonly seconds: number;
-  readonly figures?: readonly Figure[];
-  readonly error?: string;
-}
-
 interface Arguments {
+  readonly report: readonly string[] | null;
+  readonly out: string;
   readonly suites: readonly string[];
-  readonly quick: boolean;
-  readonly json: boolean;
-  readonly file: string | null;
+  readonly pace: Pace;
+  readonly json: string | null;
 }
 
-/** Every argument but options is a suite, and the one after `--json` may be a file. */
-function parse(given: readonly string[]): Arguments {
-  const args = [...given];
-  const at = args.indexOf("--json");
-  const next = at < 0 ? undefined : args[at + 1];
-  const file = next !== undefined && !next.startsWith("-") && !(next in SUITES) ? next : null;
-  if (file !== null) args.splice(at + 1, 1);
+function suiteNamed(name: string): string {
+  const suite = ALIASES[name] ?? name;
+  if (suite in SUITES) return suite;
+  throw new Error(`no suite "${name}": there are ${Object.keys(SUITES).join(", ")}`);
+}
+
+function parse(args: readonly string[]): Arguments | null {
   const { values, positionals } = parseArgs({
-    args,
+    args: [...args],
     allowPositionals: true,
     options: {
       help: { type: "boolean" },
-      json: { type: "boolean" },
+      json: { type: "string" },
+      out: { type: "string" },
       quick: { type: "boolean" },
+      // For the tests: that the suites run at all.
+      tiny: { type: "boolean" },
     },
   });
-  for (const name of positionals) {
-    if (!(name in SUITES)) {
-      throw new Error(`no suite "${name}": there are ${Object.keys(SUITES).join(", ")}`);
-    }
+  if (values.help === true) return null;
+  const isReport = positionals[0] === "report";
+  if (values.out !== undefined && !isReport) throw new Error("--out is for report");
+  if (isReport && (values.json ?? values.quick ?? values.tiny) !== undefined) {
+    throw new Error("report measures nothing: it takes files and --out");
   }
-  if (values.help === true) {
-    process.stdout.write(HELP);
-    process.exit(0);
-  }
-  const suites = positionals.length > 0 ? positionals : Object.keys(SUITES);
-  return { suites, quick: values.quick === true, json: values.json === true, file };
+  const named = positionals.length > 0 && !isReport ? positionals : Object.keys(SUITES);
+  return {
+    report: isReport ? positionals.slice(1) : null,
+    out: values.out ?? "report.html",
+    suites: isReport ? [] : [...new Set(named.map(suiteNamed))],
+    pace: PACES[values.tiny === true ? "tiny" : values.quick === true ? "quick" : "full"],
+    json: values.json ?? null,
+  };
 }
 
-async function runSuite(name: string, quick: boolean): Promise<Report> {
+function duration(seconds: number): string {
+  return seconds < 100 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`;
+}
+
+async function runSuite(name: string, pace: Pace): Promise<SuiteResult> {
   const startedMs = performance.now();
+  const { about, load } = SUITES[name] as (typeof SUITES)[string];
   const seconds = (): number => (performance.now() - startedMs) / 1_000;
-  const timer = setTimeout(() => process.stderr.write(`${name}: measuring ...\n`), 500);
-  timer.unref();
-  process.stderr.write(`${name}: ${quick ? "a quick run" : "a full run"}\n`);
   try {
-    const suite = await (SUITES[name] as () => Promise<Suite>)();
-    const figures = await suite({ quick });
-    return { suite: name, seconds: seconds(), figures };
+    const { suite } = await load();
+    const expected = duration(suite.expectedSeconds(pace));
+    process.stderr.write(`${name}: a ${pace.name} run, about ${expected} on a quiet machine\n`);
+    const { figures, notes } = await suite.run(pace);
+    return { suite: name, about, seconds: seconds(), figures, notes };
   } catch (error) {
-    return { suite: name, seconds: seconds(), error: (error as Error).message };
-  } finally {
-    clearTimeout(timer);
+    const reason = (error as Error).message;
+    process.stderr.write(`${name}: ${reason}\n`);
+    return { suite: name, about, seconds: seconds(), figures: [], notes: [], error: reason };
   }
 }
 
-/** Four digits that matter, thousands apart. */
-function formatted(value: number): string {
-  const digits = Math.abs(value) >= 1_000 ? 0 : Math.abs(value) >= 100 ? 1 : 2;
-  return value.toLocaleString("en-US", {
-    minimumFractionDigits: digits === 2 && value % 1 !== 0 ? 2 : 0,
-    maximumFractionDigits: value !== 0 && Math.abs(value) < 0.1 ? 4 : digits,
+function textOf(result: SuiteResult): string {
+  const head = `\n== ${result.suite} (${result.seconds.toFixed(1)} s)\n\n`;
+  if (result.error !== undefined) return `${head}not measured: ${result.error}\n`;
+  const notes = result.notes.map((note) => `note: ${note}\n`).join("");
+  return `${head}${result.figures.map((figure) => `${tableOf(figure)}\n`).join("")}${notes}`;
+}
+
+/** How many goals there were, and how many of them were reached. */
+function tally(results: readonly SuiteResult[]): string {
+  const verdicts = results.flatMap((result) =>
+    result.figures.flatMap((figure) => figure.goals.map((goal) => verdictOn(figure, goal))),
+  );
+  const count = (verdict: string): number => verdicts.filter((each) => each === verdict).length;
+  return (
+    `\n${verdicts.length} goals: ${count("reached")} reached, ${count("missed")} missed, ` +
+    `${count("not measured")} not measured\n`
+  );
+}
+
+async function measure({ suites, pace, json }: Arguments): Promise<void> {
+  const startedAt = new Date().toISOString();
+  const results: SuiteResult[] = [];
+  const page = (): Results => ({
+    version: RESULTS_VERSION,
+    startedAt,
+    pace: pace.name,
+    machine: describeMachine(),
+    suites: results,
   });
-}
-
-function goalText(figure: Figure): string {
-  if (figure.goal === undefined) return "";
-  const limit = `${figure.goalIs ?? "at most"} ${formatted(figure.goal)}`;
-  return `${limit}: ${missesGoal(figure) ? "MISSED" : "reached"}`;
-}
-
-function rowOf(figure: Figure): string[] {
-  const spread = figure.spread?.map(formatted).join(" .. ") ?? "";
-  const peers = Object.entries(figure.peers ?? {}).map(
-    ([name, value]) => `${name} ${formatted(value)} (x${formatted(figure.median / value)})`,
-  );
-  return [
-    figure.name,
-    `${formatted(figure.median)} ${figure.unit}`,
-    spread,
-    goalText(figure),
-    peers.join("; "),
-  ];
-}
-
-function table(report: Report): string {
-  const head = `\n${report.suite} (${report.seconds.toFixed(1)} s)\n`;
-  if (report.figures === undefined) return `${head}  not measured: ${report.error}\n`;
-  const titles = ["", "median", "lowest .. highest", "goal", "peers (x: ours by theirs)"];
-  const rows = [titles, ...report.figures.map(rowOf)];
-  const widths = titles.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
-  );
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) =>
-        column === 1 ? cell.padStart(widths[1] ?? 0) : cell.padEnd(widths[column] ?? 0),
-      )
-      .join("  ")
-      .trimEnd(),
-  );
-  return `${head}${lines.join("\n")}\n`;
-}
-
-async function main(): Promise<void> {
-  const { suites, quick, json, file } = parse(process.argv.slice(2));
-  const reports: Report[] = [];
   for (const name of suites) {
-    const report = await runSuite(name, quick);
-    reports.push(report);
-    if (!json || file !== null) process.stdout.write(table(report));
-    if (report.error !== undefined) {
-      process.stderr.write(`${name}: ${report.error}\n`);
-      process.exitCode = 1;
-    }
+    const result = await runSuite(name, pace);
+    results.push(result);
+    if (result.error !== undefined) process.exitCode = 1;
+    if (json !== "-") process.stdout.write(textOf(result));
+    // After every suite: a run that is interrupted has not been for nothing.
+    if (json !== null && json !== "-") writeFileSync(json, `${JSON.stringify(page(), null, 1)}\n`);
   }
-  if (!json) return;
-  const { node, v8 } = process.versions;
-  const text = `${JSON.stringify({ node, v8, arch: process.arch, quick, reports }, null, 2)}\n`;
-  if (file === null) process.stdout.write(text);
-  else writeFileSync(file, text);
+  process.stdout.write(json === "-" ? `${JSON.stringify(page(), null, 1)}\n` : tally(results));
 }
 
 try {
-  await main();
+  const given = parse(process.argv.slice(2));
+  if (given === null) process.stdout.write(HELP);
+  else if (given.report === null) await measure(given);
+  else writeReport(given.report.length > 0 ? given.report : ["results.json"], given.out);
 } catch (error) {
   process.stderr.write(`bench: ${(error as Error).message}\n`);
   process.exitCode = 2;

@@ -3,23 +3,12 @@
 // same process. Generator functions are defined once, as a program would define them.
 
 import { run as runEffection, spawn } from "effection";
-import {
-  type Channel,
-  channel,
-  go,
-  type Operation,
-  run,
-  sleep,
-  yieldNow,
-} from "../scheduler/index.ts";
+import { type Channel, channel, go, type Operation, run, yieldNow } from "../scheduler/index.ts";
 import { Timer, TimerWheel } from "../scheduler/internal.ts";
-import type { Figure } from "./figure.ts";
-
-/** How the suite runs. */
-export interface SchedulerSuiteOptions {
-  /** Fewer operations and runs: a smoke test, below ten seconds. */
-  readonly quick: boolean;
-}
+import { heldBytesFigure } from "./memory-holds.ts";
+import { type Figure, OURS } from "./support/figure.ts";
+import type { Pace } from "./support/pace.ts";
+import type { Suite } from "./support/suite.ts";
 
 /** Does something `count` times. @returns ns per operation */
 type Measure = (count: number) => Promise<number>;
@@ -32,14 +21,15 @@ interface Case {
   readonly peers: Readonly<Record<string, Measure>>;
   /** Operations of a peer per operation of ours, where one of it takes much longer. */
   readonly peerShare?: Readonly<Record<string, number>>;
+  /** A goal as a share of a peer's figure. */
+  readonly shareGoals?: Readonly<Record<string, number>>;
+  /** What libdill's own benchmarks print, shared library and static: it is not in this process. */
+  readonly libdillNs?: readonly number[];
 }
 
-const PARKED_GOAL_BYTES = 700;
-
-function medianOf(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] as number;
-}
+/** Runs are short here: some more make the median firmer. */
+const EXTRA_TURNS = 4;
+const LIBDILL_SOURCE = "libdill 2.14, in C, on 2 cores of an AMD EPYC virtual machine";
 
 function nsPerOperation(startMs: number, count: number): number {
   return ((performance.now() - startMs) * 1e6) / count;
@@ -197,6 +187,7 @@ const CASES: readonly Case[] = [
     name: "switch",
     count: 1_000_000,
     goal: 120,
+    libdillNs: [28, 37],
     ours: ours(switchOurs),
     peers: { Effection: switchEffection, "async/await": switchAwait, "bare generator": switchBare },
     peerShare: { Effection: 0.1 },
@@ -205,6 +196,8 @@ const CASES: readonly Case[] = [
     name: "go + end",
     count: 300_000,
     goal: 600,
+    libdillNs: [80, 94],
+    shareGoals: { Effection: 0.01 },
     ours: ours(goOurs),
     peers: { Effection: goEffection, "async/await": goAwait, "bare generator": goBare },
     peerShare: { Effection: 0.005 },
@@ -213,6 +206,7 @@ const CASES: readonly Case[] = [
     name: "channel send + recv",
     count: 500_000,
     goal: 250,
+    libdillNs: [64, 64],
     ours: ours(channelOurs),
     peers: { "async/await": channelAwait },
   },
@@ -225,81 +219,45 @@ const CASES: readonly Case[] = [
   },
 ];
 
-function* parkedInner(): Operation<void> {
-  yield* sleep(-1);
-}
-
-function* parkedOuter(): Operation<void> {
-  yield* parkedInner();
-}
-
-function* parkMany(count: number): Operation<number> {
-  collectGarbage();
-  const before = process.memoryUsage();
-  for (let i = 0; i < count; i++) {
-    yield* go(parkedOuter);
-    if (i % GO_BATCH === 0) yield* yieldNow();
-  }
-  yield* yieldNow();
-  collectGarbage();
-  const after = process.memoryUsage();
-  const bytes = after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers;
-  return bytes / count;
-}
-
-/** Available under `node --expose-gc`; without it the figure includes garbage. */
-function collectGarbage(): void {
-  (globalThis as { gc?: () => void }).gc?.();
-}
-
 /** Runs all measures of a case in turn, so that a change of the machine's speed hits all alike. */
-async function measureCase(each: Case, runs: number, share: number): Promise<Figure> {
-  const results = new Map<string, number[]>();
-  const measures: [string, Measure][] = [["", each.ours], ...Object.entries(each.peers)];
-  for (let i = 0; i <= runs; i++) {
-    for (const [name, measure] of measures) {
-      const count = Math.max(200, Math.round(each.count * share * (each.peerShare?.[name] ?? 1)));
-      const ns = await measure(count);
+async function measureCase(each: Case, pace: Pace): Promise<Figure> {
+  const measures: [string, Measure][] = [[OURS, each.ours], ...Object.entries(each.peers)];
+  const samples = measures.map((): number[] => []);
+  for (let turn = -1; turn < pace.turns + EXTRA_TURNS; turn++) {
+    for (const [at, [name, measure]] of measures.entries()) {
+      const share = pace.share * (each.peerShare?.[name] ?? 1);
+      const ns = await measure(Math.max(200, Math.round(each.count * share)));
       // The first run warms up.
-      if (i > 0) results.set(name, [...(results.get(name) ?? []), ns]);
+      if (turn >= 0) samples[at]?.push(ns);
     }
   }
-  const medians = new Map([...results].map(([name, values]) => [name, medianOf(values)]));
-  const median = medians.get("") as number;
-  medians.delete("");
+  const series = measures.map(([name], at) => ({
+    name,
+    isOurs: at === 0,
+    samples: samples[at] ?? [],
+  }));
+  const quoted = { name: "libdill", isOurs: false, quotedFrom: LIBDILL_SOURCE };
+  const shares = Object.entries(each.shareGoals ?? {});
   return {
     name: each.name,
     unit: "ns",
-    median,
-    goal: each.goal,
-    peers: Object.fromEntries(medians),
+    better: "lower",
+    series:
+      each.libdillNs === undefined ? series : [...series, { ...quoted, samples: each.libdillNs }],
+    goals: [
+      { ours: OURS, is: "at most", limit: each.goal },
+      ...shares.map(([theirs, limit]) => ({ ours: OURS, theirs, is: "at most" as const, limit })),
+    ],
   };
 }
 
-/**
- * Measures the scheduler.
- *
- * @param options - `quick` for a smoke test
- * @returns the figures of the issue: switch, go + end, channel, deadline, parked coroutines
- */
-export async function runSchedulerSuite(options: SchedulerSuiteOptions): Promise<Figure[]> {
-  const figures: Figure[] = [];
-  for (const each of CASES) {
-    figures.push(await measureCase(each, options.quick ? 5 : 9, options.quick ? 0.1 : 1));
-  }
-  const start = figures.find((figure) => figure.name === "go + end") as Figure;
-  figures.push({
-    name: "go + end, as a share of Effection's spawn + join",
-    unit: "ratio",
-    median: start.median / (start.peers?.["Effection"] as number),
-    goal: 0.01,
-  });
-  const parked = options.quick ? 100_000 : 1_000_000;
-  figures.push({
-    name: `parked coroutine, one of ${parked}`,
-    unit: "bytes",
-    median: await run(() => parkMany(parked)),
-    goal: PARKED_GOAL_BYTES,
-  });
-  return figures;
-}
+/** The suite `scheduler`. */
+export const suite: Suite = {
+  expectedSeconds: (pace) => Math.ceil(1 + (8 * pace.share + 0.1) * (pace.turns + EXTRA_TURNS)),
+  async run(pace) {
+    const figures: Figure[] = [];
+    for (const each of CASES) figures.push(await measureCase(each, pace));
+    figures.push(heldBytesFigure("coroutine", pace));
+    return { figures, notes: [] };
+  },
+};

@@ -96,22 +96,18 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   { files: ["scheduler/**"], may: ["npm:effection", "npm:abort-controller-x"] },
   { files: ["native-io/**"], may: ["node:*", "node:**"] },
   { files: ["examples/**"], may: [...PUBLIC, "npm:effection", "node:*", "node:**"] },
-  // Benches speak to the public entries like anyone else. Four measure one layer by itself, with
+  // Benches speak to the public entries like anyone else. Three measure one layer by itself, with
   // nothing above it in the way, and so reach into that layer and what it stands on.
   {
-    files: ["bench/scheduler.ts", "bench/scheduler/**", "bench/scheduler-*.ts"],
+    files: ["bench/scheduler.ts", "bench/scheduler-*.ts"],
     may: [...PUBLIC, "bench/**", "scheduler/**", "npm:effection", "node:*", "node:**"],
   },
   {
-    files: ["bench/wire.ts", "bench/wire/**", "bench/wire-*.ts"],
-    may: [...PUBLIC, "bench/**", "src/wire/**", "node:*", "node:**"],
-  },
-  {
-    files: ["bench/tcp.ts", "bench/tcp/**", "bench/tcp-*.ts"],
+    files: ["bench/stack.ts", "bench/stack-*.ts"],
     may: [...PUBLIC, "bench/**", ...LAYERS, "src/mctx/**", "src/sim/**", "node:*", "node:**"],
   },
   {
-    files: ["bench/driver.ts", "bench/driver/**", "bench/driver-*.ts"],
+    files: ["bench/driver.ts", "bench/driver-*.ts"],
     may: [...PUBLIC, "bench/**", "native-io/**", "src/link/**", "src/wire/**", "node:*", "node:**"],
   },
   { files: ["bench/**"], may: [...PUBLIC, "bench/**", "npm:effection", "node:*", "node:**"] },

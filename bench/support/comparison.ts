@@ -2,97 +2,140 @@
 // What the suites that compare servers have in common: the same load on ours and on others, in
 // processes of their own and pinned apart, in network namespaces that this run makes and that end
 // with it. Servers take turns, and ratios are taken within a turn, so that a machine whose speed
-// drifts does not favour anyone. turns.ts is the other half, inside.
+// drifts does not favour anyone. inside.ts and turns.ts are the other half, in the namespaces.
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Figure, summary } from "../figure.ts";
+import { whyNoNativeDriver } from "../../src/index.ts";
+import { type Figure, type Goal, summaryOf } from "./figure.ts";
+import type { Load, Metric, Sample } from "./load.ts";
 import { allowedProcessors, compileProgram, enterCommand, missingTools } from "./machine.ts";
+import type { Pace } from "./pace.ts";
+import { type Peers, providePeers } from "./peers.ts";
+import type { Outcome, Suite } from "./suite.ts";
 
-/** What the load generator reports. */
-export interface LoadResult {
-  readonly perSecond: number;
-  readonly bytesPerSecond: number;
-  readonly p50Us: number;
-  readonly p99Us: number;
-  readonly requests: number;
-  /** The same, and those of the warm-up. */
-  readonly total: number;
-  readonly failed: number;
-  /** Processor time of the load generator. */
-  readonly loadSeconds: number;
-}
-
-/** One load on one server in one turn. */
-export interface Sample extends LoadResult {
-  readonly turn: number;
-  readonly server: string;
-  readonly network: string;
-  readonly load: string;
-  /** Share of both processors that other processes used meanwhile, 0 to 1. */
-  readonly others: number;
-  /** Processor time of the server per request, microseconds; it does not mind other processes. */
-  readonly serverUs: number;
+/** One of those that are compared. */
+export interface Server {
+  readonly name: string;
+  readonly isOurs?: boolean;
+  /** Where the load connects to. */
+  readonly host: string;
+  /** Program and arguments. It says "ready", and ends when its standard input does. */
+  readonly command: readonly string[];
+  /** What loads it, instead of programs/load.c: it takes the same arguments, prints the same. */
+  readonly client?: readonly string[];
+  /** Shell scripts before it starts and after it has ended. */
+  readonly prepare?: string;
+  readonly restore?: string;
+  /** Names of the loads that it is asked. Default: all. */
+  readonly loads?: readonly string[];
+  readonly isFullRunOnly?: boolean;
 }
 
 /** What the part inside the namespaces is told, as JSON on its command line. */
 export interface InsideOptions {
   readonly suite: string;
-  readonly turns: number;
-  /** Paths of the compiled programs by name. */
+  readonly pace: Pace;
+  /** Paths of compiled programs, of Bun and of Deno, by name. */
   readonly programs: Readonly<Record<string, string>>;
+  readonly peers: Peers["programs"];
+  /** A folder that is removed at the end. */
+  readonly folder: string;
   readonly serverProcessor: number;
   readonly loadProcessor: number;
-  readonly quick: boolean;
 }
 
-/** What a comparison is. */
-export interface Comparison {
-  readonly suite: string;
-  /** Compiled file, beside the suite, that runs inside. */
-  readonly script: string;
-  /** C programs of bench/support that it needs. */
-  readonly programs: readonly string[];
+/** Where servers are placed: the options, and how to run something at the far end of the cable. */
+export interface Site extends InsideOptions {
+  readonly there: readonly string[];
 }
 
-/** A ratio with a goal: ours by theirs, turn by turn. */
-export interface RatioGoal {
-  readonly name: string;
-  readonly network: string;
+/** A goal of a comparison. */
+export interface ComparisonGoal extends Goal {
   readonly load: string;
-  readonly ours: string;
-  readonly theirs: string;
-  readonly of: (sample: Sample) => number;
-  readonly goal: number;
-  readonly goalIs: "at most" | "at least";
+  readonly metric: Metric;
 }
 
+/** A suite that compares servers, as a table. */
+export interface Comparison {
+  /** The suite's name; its file exports this as `comparison`. */
+  readonly name: string;
+  /** In the order of the figures' tables. */
+  readonly servers: (site: Site) => readonly Server[];
+  readonly loads: readonly Load[];
+  readonly metrics: (load: Load) => readonly Metric[];
+  readonly goals: readonly ComparisonGoal[];
+}
+
+/** What comes back from inside. */
+export interface InsideOutcome {
+  readonly samples: readonly Sample[];
+  readonly notes: readonly string[];
+}
+
+/** C programs of bench/programs. */
+const PROGRAMS = ["load", "epoll-server"];
 /** More than this of the processors used by others is worth a warning. */
 const TOLERABLE_SHARE = 0.1;
+const START_SECONDS = 0.4;
+/** Stands for the site where only the number of servers is asked for. */
+const NOWHERE: Omit<Site, "pace"> = {
+  suite: "",
+  programs: {},
+  peers: { bun: "bun", deno: "deno" },
+  folder: "",
+  serverProcessor: 0,
+  loadProcessor: 1,
+  there: [],
+};
 
-/** Runs it. @returns all samples; throws with what is missing and what to do about it */
-export async function compare(
-  comparison: Comparison,
-  options: { quick: boolean },
-): Promise<Sample[]> {
-  const { suite, programs } = comparison;
+/** Makes the suite that a table stands for. */
+export function comparing(comparison: Comparison): Suite {
+  return {
+    expectedSeconds: (pace) => expectedSeconds(comparison, pace),
+    run: (pace) => compare(comparison, pace),
+  };
+}
+
+/** Servers that take part at this pace. */
+export function contestants(comparison: Comparison, site: Site): Server[] {
+  const { servers } = comparison;
+  const isFull = site.pace.name === "full";
+  return servers(site).filter((server) => isFull || server.isFullRunOnly !== true);
+}
+
+function expectedSeconds(comparison: Comparison, pace: Pace): number {
+  const eachSeconds = pace.warmUpSeconds + pace.seconds;
+  let perTurn = 0;
+  for (const { loads = comparison.loads } of contestants(comparison, { ...NOWHERE, pace })) {
+    perTurn += START_SECONDS + loads.length * eachSeconds;
+  }
+  return Math.ceil(5 + pace.turns * perTurn);
+}
+
+async function compare(comparison: Comparison, pace: Pace): Promise<Outcome> {
+  const suite = comparison.name;
+  const reason = whyNoNativeDriver();
+  if (reason !== null) throw new Error(`the suite ${suite} needs the native addon: ${reason}`);
   const processors = checkMachine(suite);
+  const peers = providePeers(pace);
   const folder = mkdtempSync(path.join(tmpdir(), "caraway-bench-"));
   try {
-    const compiled = programs.map((name) => [name, compileProgram(folder, name)] as const);
-    const samples = await runInside(comparison, {
+    const compiled = PROGRAMS.map((name) => [name, compileProgram(folder, name)] as const);
+    const { samples, notes } = await runInside({
       suite,
-      turns: options.quick ? 3 : 5,
+      pace,
       programs: Object.fromEntries(compiled),
+      peers: peers.programs,
+      folder,
       serverProcessor: processors[0] as number,
       loadProcessor: processors[1] as number,
-      quick: options.quick,
     });
     warnOfOthers(suite, samples);
-    return samples;
+    return { figures: figuresOf(comparison, samples), notes: [...peers.notes, ...notes] };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -114,7 +157,7 @@ function checkMachine(suite: string): readonly number[] {
 
 /** A busy-polling server that must share its processor loses its turns to whoever sleeps. */
 function warnOfOthers(suite: string, samples: readonly Sample[]): void {
-  const share = summary(samples.map((sample) => sample.others)).median;
+  const share = summaryOf(samples.map((sample) => sample.others))?.median ?? 0;
   if (share < TOLERABLE_SHARE) return;
   process.stderr.write(
     `${suite}: other processes used ${Math.round(share * 100)} % of the two processors ` +
@@ -122,10 +165,10 @@ function warnOfOthers(suite: string, samples: readonly Sample[]): void {
   );
 }
 
-function runInside(comparison: Comparison, options: InsideOptions): Promise<Sample[]> {
-  const { suite } = comparison;
+function runInside(options: InsideOptions): Promise<InsideOutcome> {
+  const { suite } = options;
   const enter = enterCommand(suite);
-  const script = fileURLToPath(new URL(`../${comparison.script}`, import.meta.url));
+  const script = fileURLToPath(new URL("./inside.js", import.meta.url));
   if (!existsSync(script)) {
     throw new Error(`the suite ${suite} runs compiled: npm run bench -- ${suite}`);
   }
@@ -138,48 +181,60 @@ function runInside(comparison: Comparison, options: InsideOptions): Promise<Samp
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code) => {
-      if (code === 0) resolve(JSON.parse(output) as Sample[]);
+      if (code === 0) resolve(JSON.parse(output) as InsideOutcome);
       else reject(new Error(`the suite ${suite} could not be measured: see above`));
     });
   });
 }
 
-/** One figure of what `ours` reached under one load, with the others beside it. */
-export function figureOf(
-  samples: readonly Sample[],
-  ours: string,
-  name: string,
-  unit: string,
-  of: (sample: Sample) => number,
-): Figure {
-  const peers: Record<string, number> = {};
-  for (const server of new Set(samples.map((sample) => sample.server))) {
-    if (server === ours) continue;
-    const values = samples.filter((sample) => sample.server === server).map(of);
-    peers[server] = summary(values).median;
-  }
-  const values = samples.filter((sample) => sample.server === ours).map(of);
-  return { name, unit, ...summary(values), peers };
-}
-
-/** Ours by theirs, turn by turn. */
-export function ratioFigure(samples: readonly Sample[], wanted: RatioGoal): Figure {
-  const { name, network, load, ours, theirs, of, goal, goalIs } = wanted;
-  const under = samples.filter((sample) => sample.network === network && sample.load === load);
-  const ratios: number[] = [];
-  for (const our of under) {
-    if (our.server !== ours) continue;
-    const their = under.find((other) => other.server === theirs && other.turn === our.turn);
-    if (their !== undefined) ratios.push(of(our) / of(their));
-  }
-  return { name, unit: "ratio", ...summary(ratios), goal, goalIs };
-}
-
-/** What else went on meanwhile. */
-export function othersFigure(samples: readonly Sample[]): Figure {
-  return {
-    name: "processor time used by others",
+/** One figure per load and metric, with every server that was measured. */
+export function figuresOf(comparison: Comparison, samples: readonly Sample[]): Figure[] {
+  const isOurs = new Map(
+    comparison
+      .servers({ ...NOWHERE, pace: { name: "full" } as Pace })
+      .map((server) => [server.name, server.isOurs === true]),
+  );
+  const figures = comparison.loads.flatMap((load) =>
+    comparison
+      .metrics(load)
+      .map((metric) => figureOf(comparison, samples, load, metric, [...isOurs])),
+  );
+  const others = samples.map((sample) => sample.others * 100);
+  figures.push({
+    name: "processor time used by other processes meanwhile",
     unit: "%",
-    ...summary(samples.map((sample) => sample.others * 100)),
+    better: "lower",
+    series: [{ name: "others", isOurs: false, samples: others }],
+    goals: [],
+  });
+  return figures;
+}
+
+function figureOf(
+  comparison: Comparison,
+  samples: readonly Sample[],
+  load: Load,
+  metric: Metric,
+  servers: readonly (readonly [string, boolean])[],
+): Figure {
+  const under = samples.filter((sample) => sample.load === load.name);
+  const turns = Math.max(0, ...samples.map((sample) => sample.turn + 1));
+  const series = servers.map(([name, isOurs]) => ({
+    name,
+    isOurs,
+    samples: Array.from({ length: turns }, (_, turn) => {
+      const sample = under.find((each) => each.server === name && each.turn === turn);
+      return sample === undefined ? null : metric.of(sample);
+    }),
+  }));
+  const goals = comparison.goals.filter(
+    (goal) => goal.load === load.name && goal.metric === metric,
+  );
+  return {
+    name: `${load.name}: ${metric.name}`,
+    unit: metric.unit,
+    better: metric.better,
+    series: series.filter((each) => each.samples.some((sample) => sample !== null)),
+    goals: goals.map(({ load: _load, metric: _metric, ...goal }) => goal),
   };
 }

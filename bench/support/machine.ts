@@ -2,7 +2,7 @@
 // What comparisons of servers need of the machine: programs, processors, a namespace of their own.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -32,9 +32,10 @@ export function allowedProcessors(): number[] {
  * @throws Error that says what is missing and what to do about it
  */
 export function enterCommand(suite: string): string[] {
-  // With a user namespace it works for ordinary users, and root of this machine gives up its power.
+  // Root keeps its power: XDP programs are for the machine's root only, and the C program that is
+  // the upper bound over AF_XDP needs one too. A user namespace makes the rest work for others.
   const candidates = [["unshare", "-Urn"]];
-  if (process.getuid?.() === 0) candidates.push(["unshare", "-n"]);
+  if (process.getuid?.() === 0) candidates.unshift(["unshare", "-n"]);
   let reason = "";
   for (const candidate of candidates) {
     const tried = spawnSync(candidate[0] as string, [...candidate.slice(1), "true"], {
@@ -51,22 +52,23 @@ export function enterCommand(suite: string): string[] {
   );
 }
 
-/** Compiles a C program of this folder. @returns the path of the executable */
+/** Compiles a C program of bench/programs. @returns the path of the executable */
 export function compileProgram(folder: string, name: string): string {
   const program = path.join(folder, name);
-  const args = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-o", program, sourceOf(`${name}.c`)];
+  const source = sourceOf(`programs/${name}.c`);
+  const args = ["-O2", "-std=gnu11", "-Wall", "-Wextra", "-o", program, source];
   const compiled = spawnSync(COMPILER, args, { encoding: "utf8" });
   if (compiled.status !== 0) {
-    throw new Error(`bench/support/${name}.c does not compile:\n${compiled.stderr}`);
+    throw new Error(`bench/programs/${name}.c does not compile:\n${compiled.stderr}`);
   }
   return program;
 }
 
-/** C lies beside the source of this file; compiled files lie in bench/dist/bench/support. */
-function sourceOf(file: string): string {
-  const here = path.dirname(fileURLToPath(import.meta.url));
-  const beside = path.join(here, file);
-  return existsSync(beside) ? beside : path.join(here, "../../../support", file);
+/** The path of a file of bench/, from here or from where this file lies compiled: bench/dist. */
+export function sourceOf(file: string): string {
+  const bench = fileURLToPath(new URL("..", import.meta.url));
+  const source = path.join(bench, file);
+  return existsSync(source) ? source : path.join(bench, "../..", file);
 }
 
 /** Busy and total time of processors since the machine started, in seconds. */
@@ -92,4 +94,22 @@ export function processorTime(processors: readonly number[]): ProcessorTime {
     busy += sum - (all[3] ?? 0) - (all[4] ?? 0);
   }
   return { busy, total };
+}
+
+/** Processor time that all threads of a process and of its children have used, in seconds. */
+export function childSeconds(pid: number): number {
+  let seconds = 0;
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const folder = `/proc/${pid}/task/${thread}`;
+      seconds += Number(readFileSync(`${folder}/schedstat`, "utf8").split(" ")[0]) / 1e9;
+      const children = readFileSync(`${folder}/children`, "utf8").trim();
+      for (const child of children.split(" ")) {
+        if (child !== "") seconds += childSeconds(Number(child));
+      }
+    }
+  } catch {
+    // It has ended meanwhile.
+  }
+  return seconds;
 }

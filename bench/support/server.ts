@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The servers that `npm run bench -- veth kernel` compares, one per process:
+// The servers of the comparisons that are written in TypeScript, one per process,
+// and what each is told on its command line:
 //
-//   server.js net HOST PORT
-//   server.js kernel HOST PORT BUSY_POLL
-//   server.js af_packet|tap ADDRESS/BITS PORT BUSY_POLL INTERFACE [KERNEL_ADDRESS/BITS]
+//   {"kind":"net","host":"10.77.0.3"}                 Node's `net`; the host may be unix:PATH
+//   {"kind":"kernel","host":"10.77.0.3"}              ours on the kernel's sockets
+//   {"kind":"stack","driver":{...},"address":"..."}   ours on our own stack
 //
 // At PORT each echoes until the peer ends, then ends its own side; at PORT + 1 it receives and
 // drops; at PORT + 2 it sends 64 KiB after 64 KiB until the peer goes. It says "ready" when it
@@ -14,7 +15,6 @@ import {
   type BusyPoll,
   createContext,
   go,
-  type NativeDriver,
   now,
   type Operation,
   openDriver,
@@ -24,10 +24,19 @@ import {
   tcp,
   useNetwork,
 } from "../../src/index.ts";
+import { PORT } from "./contestants.ts";
+import { leaveWithInput, type StackPlace } from "./place.ts";
 
-/** However the bench ends, no server lives longer than this. */
-const LIFETIME_MS = 1_800_000;
+/** What a server is told, as JSON on its command line. */
+export type ServerOptions =
+  | { readonly kind: "net"; readonly host: string }
+  | { readonly kind: "kernel"; readonly host: string; readonly busyPoll?: BusyPoll }
+  | ({ readonly kind: "stack"; readonly busyPoll?: BusyPoll } & StackPlace);
+
+/** Idle connections of the suite `scale` are not to be given up meanwhile. */
+const IDLE_MS = 60_000;
 const BACKLOG = 1_024;
+const MAX_CONNECTIONS = 1_000_000;
 const CHUNK_BYTES = 65_536;
 
 function ready(): void {
@@ -35,14 +44,17 @@ function ready(): void {
 }
 
 /** What Node's documentation shows, with the option that a request-response server sets. */
-function serveNet(host: string, port: number): void {
+function serveNet(host: string): void {
   const chunk = new Uint8Array(CHUNK_BYTES);
   const listen = (at: number, serve: (socket: net.Socket) => void, then: () => void): void => {
     const server = net.createServer({ noDelay: true, allowHalfOpen: false }, (socket) => {
       socket.on("error", () => {});
       serve(socket);
     });
-    server.listen({ host, port: at, backlog: BACKLOG }, then);
+    const place = host.startsWith("unix:")
+      ? { path: `${host.slice("unix:".length)}.${at}` }
+      : { host, port: at };
+    server.listen({ ...place, backlog: BACKLOG }, then);
   };
   const echoTo = (socket: net.Socket): void => {
     socket.on("data", (data) => socket.write(data));
@@ -54,11 +66,11 @@ function serveNet(host: string, port: number): void {
     socket.on("drain", more);
     more();
   };
-  listen(port, echoTo, () =>
+  listen(PORT, echoTo, () =>
     listen(
-      port + 1,
+      PORT + 1,
       (socket) => socket.resume(),
-      () => listen(port + 2, sendTo, ready),
+      () => listen(PORT + 2, sendTo, ready),
     ),
   );
 }
@@ -66,32 +78,32 @@ function serveNet(host: string, port: number): void {
 /** What our README shows. */
 function* echo(connection: TcpConnection): Operation<void> {
   const buffer = new Uint8Array(4_096);
-  let count = yield* connection.recvSome(buffer, now() + 10_000);
+  let count = yield* connection.recvSome(buffer, now() + IDLE_MS);
   while (count > 0) {
     yield* connection.send(buffer.subarray(0, count), now() + 1_000);
-    count = yield* connection.recvSome(buffer, now() + 10_000);
+    count = yield* connection.recvSome(buffer, now() + IDLE_MS);
   }
   yield* connection.close(now() + 1_000);
 }
 
 function* discard(connection: TcpConnection): Operation<void> {
   const buffer = new Uint8Array(CHUNK_BYTES);
-  while ((yield* connection.recvSome(buffer, now() + 10_000)) > 0);
+  while ((yield* connection.recvSome(buffer, now() + IDLE_MS)) > 0);
   yield* connection.close(now() + 1_000);
 }
 
 function* generate(connection: TcpConnection): Operation<void> {
   const chunk = new Uint8Array(CHUNK_BYTES);
-  for (;;) yield* connection.send(chunk, now() + 10_000);
+  for (;;) yield* connection.send(chunk, now() + IDLE_MS);
 }
 
 /** Serves on the network in scope. */
-function* serveAll(host: string | null, port: number): Operation<void> {
+function* serveAll(host: string | null): Operation<void> {
   const serve = function* (offset: number, handler: typeof echo): Operation<void> {
-    const place = { port: port + offset, backlog: BACKLOG };
+    const place = { port: PORT + offset, backlog: BACKLOG };
     const listener = yield* tcp.listen(host === null ? place : { ...place, host });
     if (offset === 0) ready();
-    yield* listener.serve(handler, { onError: () => {} });
+    yield* listener.serve(handler, { onError: () => {}, maxConnections: MAX_CONNECTIONS });
   };
   yield* go(() => serve(1, discard));
   yield* go(() => serve(2, generate));
@@ -99,41 +111,18 @@ function* serveAll(host: string | null, port: number): Operation<void> {
   yield* serve(0, echo);
 }
 
-async function serveKernel(host: string, port: number, busyPoll: BusyPoll): Promise<void> {
-  await run(() => serveAll(host, port), { busyPoll });
+function* serveStack({ driver, address }: StackPlace): Operation<void> {
+  yield* useNetwork(createContext({ driver: openDriver(driver), address }));
+  yield* serveAll(null);
 }
 
-async function serveStack(
-  driver: NativeDriver,
-  address: string,
-  port: number,
-  busyPoll: BusyPoll,
-): Promise<void> {
-  const serve = function* (): Operation<void> {
-    yield* useNetwork(createContext({ driver, address }));
-    yield* serveAll(null, port);
-  };
-  await run(serve, { busyPoll });
-}
-
-const [kind, address = "", portText = "", busyText, interfaceName = "", kernelAddress] =
-  process.argv.slice(2);
-const port = Number(portText);
-const busyPoll = (busyText ?? "adaptive") as BusyPoll;
-setTimeout(() => process.exit(0), LIFETIME_MS);
-process.stdin.on("end", () => process.exit(0)).resume();
-process.on("SIGTERM", () => process.exit(0));
-if (kind === "net") {
-  serveNet(address, port);
-} else if (kind === "kernel") {
-  await serveKernel(address, port, busyPoll);
-} else if (kind === "af_packet") {
-  const driver = openDriver({ driver: kind, interface: interfaceName });
-  await serveStack(driver, address, port, busyPoll);
-} else if (kind === "tap" && kernelAddress !== undefined) {
-  const driver = openDriver({ driver: kind, interface: interfaceName, kernelAddress });
-  await serveStack(driver, address, port, busyPoll);
+leaveWithInput();
+const options = JSON.parse(process.argv[2] ?? "{}") as ServerOptions;
+if (options.kind === "net") {
+  serveNet(options.host);
 } else {
-  process.stderr.write("server: net|kernel|af_packet|tap ADDRESS PORT ...\n");
-  process.exitCode = 2;
+  const { busyPoll = "adaptive" } = options;
+  await run(() => (options.kind === "kernel" ? serveAll(options.host) : serveStack(options)), {
+    busyPoll,
+  });
 }

@@ -1,142 +1,127 @@
 // SPDX-License-Identifier: MIT
-// The part of a comparison that runs inside its namespaces: every server in turn, each in a process
-// of its own, every load on each. Every second turn goes through them backwards, so that a machine
-// whose speed drifts does not favour whoever comes first. Everything is a child of this process and
-// ends when its standard input does.
+// Every server in turn, each in a process of its own, every load on each. Every second turn goes
+// through them backwards, so that a machine whose speed drifts does not favour whoever comes first.
+// Everything is a child of this process and ends when its standard input does.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import type { InsideOptions, LoadResult, Sample } from "./comparison.ts";
-import { processorTime } from "./machine.ts";
+import { readFileSync } from "node:fs";
+import {
+  type Comparison,
+  contestants,
+  type InsideOutcome,
+  type Server,
+  type Site,
+} from "./comparison.ts";
+import { PORT } from "./contestants.ts";
+import type { Load, LoadResult, Sample } from "./load.ts";
+import { childSeconds, processorTime } from "./machine.ts";
+import { shell } from "./namespaces.ts";
 
-/** Where servers echo. At the next port they drop what comes, at the one after they send. */
-export const PORT = 7_777;
-const SERVER = fileURLToPath(new URL("./server.js", import.meta.url));
 /** More than this of the processors used by others, and a measurement is repeated. */
 const TOLERABLE_SHARE = 0.05;
 const REPEATS_IN_A_ROW = 3;
-/** How long to wait for a quiet moment before each, and with all repeats of a run, in seconds. */
+/** How long to wait for a quiet moment before each. */
 const MAX_WAIT_SECONDS = 30;
-const PATIENCE_SECONDS = 1_200;
-const PATIENCE_SECONDS_QUICK = 60;
 const LOOK_MS = 500;
-const MODE_PORTS = { echo: 0, connect: 0, send: 1, receive: 2 } as const;
-
-/** One of those that are compared. */
-export interface Server {
-  readonly name: string;
-  /** The network that it is reached by; "" where there is but one. */
-  readonly network: string;
-  /** Where the load connects to. */
-  readonly host: string;
-  /** Program and arguments. It says "ready", and ends when its standard input does. */
-  readonly command: readonly string[];
-  readonly isFullRunOnly?: boolean;
-}
-
-/** What is asked of each. */
-export interface Load {
-  readonly name: string;
-  readonly connections: number;
-  /** As support/load.c knows it. */
-  readonly mode: keyof typeof MODE_PORTS;
-  readonly bytes: number;
-}
+const MAX_START_MS = 15_000;
+const STOP_MS = 5_000;
 
 type Measured = LoadResult & Pick<Sample, "others" | "serverUs">;
-
-/** The command of support/server.ts with these arguments. */
-export function nodeServer(...args: readonly string[]): string[] {
-  const flags = (process.env["CARAWAY_BENCH_NODE_FLAGS"] ?? "").split(" ").filter(Boolean);
-  return [process.execPath, ...flags, SERVER, ...args];
-}
 
 /** Ends a child that ends with its standard input. */
 export async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, "exit");
   child.stdin?.end();
-  const timer = setTimeout(() => child.kill("SIGKILL"), 5_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
   await exited;
   clearTimeout(timer);
 }
 
-/**
- * Runs the inside of a comparison: `measure` with the options of the outside. Prints the samples as
- * one line of JSON.
- */
-export async function runTurns(
-  measure: (options: InsideOptions) => Promise<Sample[]>,
-): Promise<void> {
-  // Whoever started this has gone: so does this, and by their standard inputs all the others.
-  process.stdin.on("end", () => process.exit(1)).resume();
-  const options = JSON.parse(process.argv[2] ?? "{}") as InsideOptions;
-  try {
-    process.stdout.write(`${JSON.stringify(await measure(options))}\n`);
-  } catch (error) {
-    process.stderr.write(`${options.suite}: ${(error as Error).message}\n`);
-    process.exitCode = 1;
-  } finally {
-    process.stdin.destroy();
-  }
+/** Runs a comparison. Who does not start is left out, and the others go on. */
+export async function takeTurns(comparison: Comparison, site: Site): Promise<InsideOutcome> {
+  const turns = new Turns(comparison, site);
+  for (let turn = 0; turn < site.pace.turns; turn++) await turns.take(turn);
+  return { samples: turns.samples, notes: turns.notes };
 }
 
-/** Every server in turn, every load on each. */
-export async function takeTurns(
-  all: readonly Server[],
-  loads: readonly Load[],
-  options: InsideOptions,
-): Promise<Sample[]> {
-  const samples: Sample[] = [];
-  const patience = { seconds: options.quick ? PATIENCE_SECONDS_QUICK : PATIENCE_SECONDS };
-  const servers = all.filter((server) => !(options.quick && server.isFullRunOnly === true));
-  for (let turn = 0; turn < options.turns; turn++) {
-    for (const server of turn % 2 === 0 ? servers : [...servers].reverse()) {
-      const where = server.network === "" ? server.name : `${server.network}: ${server.name}`;
-      process.stderr.write(`${options.suite}: turn ${turn + 1} of ${options.turns}: ${where} `);
-      const child = await startServer(server, options);
+class Turns {
+  readonly samples: Sample[] = [];
+  readonly notes: string[] = [];
+  private readonly comparison: Comparison;
+  private readonly site: Site;
+  private servers: readonly Server[];
+  private patienceSeconds: number;
+
+  constructor(comparison: Comparison, site: Site) {
+    this.comparison = comparison;
+    this.site = site;
+    this.servers = contestants(comparison, site);
+    this.patienceSeconds = site.pace.patienceSeconds;
+  }
+
+  async take(turn: number): Promise<void> {
+    for (const server of turn % 2 === 0 ? this.servers : [...this.servers].reverse()) {
+      const { suite, pace } = this.site;
+      process.stderr.write(`${suite}: turn ${turn + 1} of ${pace.turns}: ${server.name} `);
       try {
-        for (const load of loads) {
-          const measured = await measureQuietly(server, child, load, options, patience);
-          const { name, network } = server;
-          samples.push({ turn, server: name, network, load: load.name, ...measured });
-          process.stderr.write(` ${briefly(load, measured)};`);
-        }
+        if (server.prepare !== undefined) shell(server.prepare);
+        await this.visit(turn, server);
+      } catch (error) {
+        this.note(`left out: ${server.name}: ${(error as Error).message}`);
+        this.servers = this.servers.filter((each) => each !== server);
       } finally {
-        await stop(child);
+        if (server.restore !== undefined) shell(server.restore);
         process.stderr.write("\n");
       }
     }
   }
-  return samples;
-}
 
-/** One load on one server, again if others disturbed it: the least disturbed counts. */
-async function measureQuietly(
-  server: Server,
-  child: ChildProcess,
-  load: Load,
-  options: InsideOptions,
-  patience: { seconds: number },
-): Promise<Measured> {
-  let best = await measureOnce(server, child, load, options);
-  for (let n = 0; n < REPEATS_IN_A_ROW && best.others > TOLERABLE_SHARE; n++) {
-    if (patience.seconds <= 0) break;
-    const startMs = performance.now();
-    await quietMoment(child, options);
-    const again = await measureOnce(server, child, load, options);
-    if (again.others < best.others) best = again;
-    patience.seconds -= (performance.now() - startMs) / 1_000;
+  private note(text: string): void {
+    process.stderr.write(` ${text};`);
+    if (!this.notes.includes(text)) this.notes.push(text);
   }
-  return best;
+
+  /** All loads on one server. */
+  private async visit(turn: number, server: Server): Promise<void> {
+    const child = await startServer(server, this.site);
+    try {
+      for (const load of this.comparison.loads) {
+        if (server.loads?.includes(load.name) === false) continue;
+        try {
+          const measured = await this.measureQuietly(server, child, load);
+          this.samples.push({ turn, server: server.name, load: load.name, ...measured });
+          process.stderr.write(` ${briefly(load, measured)};`);
+        } catch (error) {
+          this.note(`${server.name}: ${load.name}: ${(error as Error).message}`);
+          if (child.exitCode !== null || child.signalCode !== null) return;
+        }
+      }
+    } finally {
+      await stop(child);
+    }
+  }
+
+  /** One load on one server, again if others disturbed it: the least disturbed counts. */
+  private async measureQuietly(server: Server, child: ChildProcess, load: Load): Promise<Measured> {
+    let best = await measureOnce(server, child, load, this.site);
+    for (let n = 0; n < REPEATS_IN_A_ROW && best.others > TOLERABLE_SHARE; n++) {
+      if (this.patienceSeconds <= 0) break;
+      const startMs = performance.now();
+      await quietMoment(child, this.site);
+      const again = await measureOnce(server, child, load, this.site);
+      if (again.others < best.others) best = again;
+      this.patienceSeconds -= (performance.now() - startMs) / 1_000;
+    }
+    return best;
+  }
 }
 
 /** Waits until nobody else uses the processors, but not for ever. */
-async function quietMoment(child: ChildProcess, options: InsideOptions): Promise<void> {
-  const processors = [options.serverProcessor, options.loadProcessor];
-  const endMs = performance.now() + MAX_WAIT_SECONDS * 1_000;
+async function quietMoment(child: ChildProcess, site: Site): Promise<void> {
+  const processors = [site.serverProcessor, site.loadProcessor];
+  const endMs = performance.now() + Math.min(MAX_WAIT_SECONDS, site.pace.patienceSeconds / 2) * 1e3;
   // A server that never sleeps would be taken for the others.
   child.kill("SIGSTOP");
   while (performance.now() < endMs) {
@@ -152,63 +137,89 @@ async function measureOnce(
   server: Server,
   child: ChildProcess,
   load: Load,
-  options: InsideOptions,
+  site: Site,
 ): Promise<Measured> {
-  const processors = [options.serverProcessor, options.loadProcessor];
+  const processors = [site.serverProcessor, site.loadProcessor];
   const before = processorTime(processors);
-  const usedBefore = secondsOf(child);
-  const result = await runLoad(server, load, options);
-  const serverSeconds = secondsOf(child) - usedBefore;
+  const usedBefore = childSeconds(child.pid as number);
+  const resetsBefore = resets();
+  const result = await runLoad(server, load, site);
+  // Those that were under way when the load ended.
+  const tolerable = load.connections;
+  if (load.mode === "connect" && resets() - resetsBefore > tolerable) {
+    throw new Error("connections were reset instead of closed");
+  }
+  const serverSeconds = childSeconds(child.pid as number) - usedBefore;
   const after = processorTime(processors);
   const ours = serverSeconds + result.loadSeconds;
   const others = (after.busy - before.busy - ours) / Math.max(0.01, after.total - before.total);
-  const serverUs = (serverSeconds * 1e6) / result.total;
+  const serverUs = (serverSeconds * 1e6) / Math.max(1, result.total);
   return { ...result, serverUs, others: Math.max(0, others) };
 }
 
+/** Connections of this namespace that either side has reset so far. */
+function resets(): number {
+  const lines = readFileSync("/proc/net/snmp", "utf8").split("\n");
+  const [names = [], values = []] = lines
+    .filter((line) => line.startsWith("Tcp:"))
+    .map((line) => line.split(" "));
+  const counter = (name: string): number => Number(values[names.indexOf(name)] ?? 0);
+  return counter("OutRsts") + counter("EstabResets");
+}
+
 function briefly(load: Load, result: LoadResult): string {
-  return load.mode === "send" || load.mode === "receive"
-    ? `${Math.round(result.bytesPerSecond / 1e6)} MB/s`
-    : `${Math.round(result.perSecond)}/s ${result.p50Us} us`;
+  return load.mode === "echo" || load.mode === "connect"
+    ? `${Math.round(result.perSecond)}/s ${result.p50Us} us`
+    : `${((result.bytesPerSecond * 8) / 1e9).toFixed(1)} Gbit/s`;
 }
 
-/** Processor time that all threads of a process have used so far. */
-function secondsOf(child: ChildProcess): number {
-  const folder = `/proc/${child.pid}/task`;
-  let seconds = 0;
-  for (const thread of readdirSync(folder)) {
-    const text = readFileSync(`${folder}/${thread}/schedstat`, "utf8");
-    seconds += Number(text.split(" ")[0]) / 1e9;
-  }
-  return seconds;
+/** What a program wrote before it failed: the line that names an error, else the last. */
+function lastWords(text: string): string {
+  const lines = text.trim().split("\n");
+  const line = lines.find((each) => /^\w*Error\b/.test(each)) ?? lines.at(-1) ?? "";
+  return line.slice(0, 300);
 }
 
-async function startServer(server: Server, options: InsideOptions): Promise<ChildProcess> {
-  const command = ["taskset", "-c", `${options.serverProcessor}`, ...server.command];
-  const child = spawn(command[0] as string, command.slice(1), {
-    stdio: ["pipe", "pipe", "inherit"],
+async function startServer(server: Server, site: Site): Promise<ChildProcess> {
+  const child = spawn("taskset", ["-c", `${site.serverProcessor}`, ...server.command], {
+    stdio: ["pipe", "pipe", "pipe"],
   });
-  const started = await Promise.race([
-    once(child.stdout, "data").then(() => true),
-    once(child, "exit").then(() => false),
+  let complaint = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaint = `${complaint}${text}`.slice(-2_000);
+  });
+  let timer: NodeJS.Timeout | undefined;
+  const outcome = await Promise.race([
+    once(child.stdout, "data").then(() => "ready"),
+    once(child, "close").then(() => lastWords(complaint) || "it ended at once"),
+    new Promise<string>((resolve) => {
+      timer = setTimeout(() => resolve("it does not say that it is ready"), MAX_START_MS);
+    }),
   ]);
-  if (!started) throw new Error(`the server "${server.name}" does not start`);
-  return child;
+  clearTimeout(timer);
+  child.stdout.resume();
+  if (outcome === "ready") return child;
+  await stop(child);
+  throw new Error(outcome);
 }
 
-async function runLoad(server: Server, load: Load, options: InsideOptions): Promise<LoadResult> {
-  const seconds = options.quick ? 0.7 : 1.5;
-  const warmUp = options.quick ? 0.4 : 0.7;
-  const port = PORT + MODE_PORTS[load.mode];
-  const args = [server.host, port, load.connections, warmUp, seconds, load.bytes, load.mode];
-  const program = options.programs["load"] as string;
-  const pinned = ["-c", `${options.loadProcessor}`, program, ...args.map(String)];
-  const child = spawn("taskset", pinned, { stdio: ["ignore", "pipe", "inherit"] });
+async function runLoad(server: Server, load: Load, site: Site): Promise<LoadResult> {
+  const { warmUpSeconds, seconds } = site.pace;
+  const { connections, bytes, mode, active = connections } = load;
+  const program = server.client ?? [site.programs["load"] as string];
+  const args = [server.host, PORT, connections, active, warmUpSeconds, seconds, bytes, mode];
+  const child = spawn("taskset", ["-c", `${site.loadProcessor}`, ...program, ...args.map(String)], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   let output = "";
+  let complaint = "";
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     output += text;
   });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    complaint = `${complaint}${text}`.slice(-2_000);
+  });
   const [code] = (await once(child, "close")) as [number | null];
-  if (code !== 0) throw new Error(`"${load.name}" against "${server.name}" failed`);
+  if (code !== 0) throw new Error(lastWords(complaint) || `the load ended with ${code}`);
   return JSON.parse(output) as LoadResult;
 }

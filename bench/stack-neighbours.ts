@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What it costs to find the MAC address of a next hop. A part of the suite `wire`.
+// What it costs to find the MAC address of a next hop. A part of the suite `stack`.
 
 import { NeighbourCache } from "../src/link/neighbours.ts";
-import type { Figure } from "./figure.ts";
-import { measureNs } from "./measure.ts";
+import { costFigure, type Figure } from "./support/figure.ts";
+import { measureNs } from "./support/measure.ts";
+import type { Pace } from "./support/pace.ts";
 
 const MAC = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const FIRST_IP = 0x0a000001;
 
 /** Measures lookups of neighbours in turn; the peer is what everybody writes first. */
-export function neighbourFigures(isQuick: boolean): Figure[] {
+export function neighbourFigures(pace: Pace): Figure[] {
   const figures: Figure[] = [];
   for (const peers of [1, 16, 512]) {
     const host = { requestNeighbour() {}, neighbourFailed() {}, sendHeldFrame() {} };
@@ -23,14 +24,18 @@ export function neighbourFigures(isQuick: boolean): Figure[] {
     });
     const pick = (i: number): (typeof addresses)[0] =>
       addresses[i & (peers - 1)] as (typeof addresses)[0];
-    figures.push({
-      name: `neighbour lookup, ${peers} in turn`,
-      unit: "ns",
-      median: measureNs(isQuick, (i) => (cache.lookup(pick(i), 1)?.[0] as number) + i),
-      peers: {
-        "Map by string": measureNs(isQuick, (i) => byText.get(`${pick(i).w3}`)?.[0] as number),
-      },
-    });
+    figures.push(
+      costFigure(
+        `neighbour lookup, ${peers} in turn`,
+        "ns",
+        measureNs(pace, (i) => (cache.lookup(pick(i), 1)?.[0] as number) + i),
+        {
+          peers: {
+            "Map by string": measureNs(pace, (i) => byText.get(`${pick(i).w3}`)?.[0] as number),
+          },
+        },
+      ),
+    );
   }
   return figures;
 }

@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What a packet costs in src/wire, and what finding its next hop costs, in nanoseconds.
-//
-//   npx tsx bench/wire.ts [--quick] [--json]
+// What a packet costs in src/wire, in nanoseconds. A part of the suite `stack`.
 //
 // Frames lie 2,048 bytes apart in one block, as a driver lays them out, and are visited in turn.
 
-import { fileURLToPath } from "node:url";
 import { fold, pseudoHeaderIpv4, sum16 } from "../src/wire/checksum.ts";
 import { ETHERTYPE_IPV4, readEtherType, writeEthernet } from "../src/wire/ethernet.ts";
 import { Ipv4Header, parseIpv4, writeIpv4 } from "../src/wire/ipv4.ts";
 import { ACK, PSH, parseTcp, SYN, TcpSegment, writeTcpHeader } from "../src/wire/tcp.ts";
 import { writeTcpOptions } from "../src/wire/tcp-options.ts";
-import { neighbourFigures } from "./driver-neighbours.ts";
-import type { Figure } from "./figure.ts";
-import { measureNs } from "./measure.ts";
+import { costFigure, type Figure } from "./support/figure.ts";
+import { measureNs } from "./support/measure.ts";
+import type { Pace } from "./support/pace.ts";
 
 const SLOT_BYTES = 2_048;
 const SLOTS = 256;
@@ -62,20 +59,24 @@ function sumByWords(bytes: Uint8Array, offset: number, length: number): number {
   return sum;
 }
 
-function checksumFigures(isQuick: boolean, block: Uint8Array): Figure[] {
-  return [20, 64, 1_460].map((length) => ({
-    name: `checksum of ${length} bytes`,
-    unit: "ns",
-    median: measureNs(isQuick, (i) => sum16(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length)),
-    peers: {
-      "16-bit byte loop": measureNs(isQuick, (i) =>
-        sumByWords(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length),
-      ),
-    },
-  }));
+function checksumFigures(pace: Pace, block: Uint8Array): Figure[] {
+  return [20, 64, 1_460].map((length) =>
+    costFigure(
+      `checksum of ${length} bytes`,
+      "ns",
+      measureNs(pace, (i) => sum16(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length)),
+      {
+        peers: {
+          "16-bit byte loop": measureNs(pace, (i) =>
+            sumByWords(block, (i & (SLOTS - 1)) * SLOT_BYTES + 34, length),
+          ),
+        },
+      },
+    ),
+  );
 }
 
-function frameFigures(isQuick: boolean, block: Uint8Array): Figure[] {
+function frameFigures(pace: Pace, block: Uint8Array): Figure[] {
   const shapes: [string, number, number][] = [
     ["SYN with options", SYN, 0],
     ["ACK without payload", ACK, 0],
@@ -84,46 +85,22 @@ function frameFigures(isQuick: boolean, block: Uint8Array): Figure[] {
   ];
   const figures: Figure[] = [];
   for (const [name, flags, payloadBytes] of shapes) {
-    const emitNs = measureNs(isQuick, (i) =>
+    const emitNs = measureNs(pace, (i) =>
       emit(block, (i & (SLOTS - 1)) * SLOT_BYTES, flags, payloadBytes),
     );
     const length = emit(block, 0, flags, payloadBytes);
     for (let slot = 0; slot < SLOTS; slot++) emit(block, slot * SLOT_BYTES, flags, payloadBytes);
     if (receive(block, 0, length) !== payloadBytes) throw new Error(`cannot read a ${name}`);
-    const parseNs = measureNs(isQuick, (i) =>
-      receive(block, (i & (SLOTS - 1)) * SLOT_BYTES, length),
-    );
-    figures.push({ name: `parse and verify: ${name}`, unit: "ns", median: parseNs });
-    figures.push({ name: `emit with checksums: ${name}`, unit: "ns", median: emitNs });
+    const parseNs = measureNs(pace, (i) => receive(block, (i & (SLOTS - 1)) * SLOT_BYTES, length));
+    figures.push(costFigure(`parse and verify: ${name}`, "ns", parseNs));
+    figures.push(costFigure(`emit with checksums: ${name}`, "ns", emitNs));
   }
   return figures;
 }
 
-/**
- * Measures src/wire and the neighbour cache.
- *
- * @returns medians in nanoseconds
- */
-export async function runWireSuite(options: { quick: boolean }): Promise<Figure[]> {
+/** Measures src/wire. */
+export function wireFigures(pace: Pace): Figure[] {
   const block = new Uint8Array(SLOTS * SLOT_BYTES);
   for (let i = 0; i < block.length; i++) block[i] = Math.imul(i, 0x9e3779b1) >>> 24;
-  return [
-    ...checksumFigures(options.quick, block),
-    ...frameFigures(options.quick, block),
-    ...neighbourFigures(options.quick),
-  ];
-}
-
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const figures = await runWireSuite({ quick: process.argv.includes("--quick") });
-  if (process.argv.includes("--json")) console.log(JSON.stringify(figures, null, 2));
-  else {
-    for (const { name, unit, median, peers } of figures) {
-      const others = Object.entries(peers ?? {}).map(
-        ([peer, value]) => `${peer} ${value.toFixed(1)}`,
-      );
-      const tail = others.length === 0 ? "" : `   (${others.join(", ")})`;
-      console.log(`${name.padEnd(44)} ${median.toFixed(1).padStart(8)} ${unit}${tail}`);
-    }
-  }
+  return [...checksumFigures(pace, block), ...frameFigures(pace, block)];
 }

@@ -8,6 +8,8 @@
 //   PORT + 1  receives and drops
 //   PORT + 2  sends 64 KiB after 64 KiB until the peer goes
 //
+// HOST is an IPv4 address, or unix:PATH for sockets whose files are PATH.PORT.
+//
 // `spin` never sleeps while it waits. It says "ready" when it listens, and leaves when its standard
 // input ends, or after half an hour.
 
@@ -22,7 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum { kChunkBytes = 65536, kEvents = 256, kBacklog = 1024, kLifetimeSeconds = 1800 };
@@ -65,13 +69,25 @@ static void Close(struct Place* place) {
   free(place);
 }
 
-static void Listen(struct sockaddr_in address, int port, enum Kind kind) {
+static void Listen(const char* host, int port, enum Kind kind) {
   const int one = 1;
-  address.sin_port = htons((uint16_t)port);
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  struct sockaddr_un local = {.sun_family = AF_UNIX};
+  struct sockaddr_in remote = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+  const struct sockaddr* address = (const struct sockaddr*)&remote;
+  socklen_t length = sizeof(remote);
+  if (strncmp(host, "unix:", 5) == 0) {
+    snprintf(local.sun_path, sizeof(local.sun_path), "%s.%d", host + 5, port);
+    unlink(local.sun_path);
+    address = (const struct sockaddr*)&local;
+    length = sizeof(local);
+  } else if (inet_pton(AF_INET, host, &remote.sin_addr) != 1) {
+    errno = EINVAL;
+    Fail(host);
+  }
+  const int fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) Fail("socket");
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-  if (bind(fd, (struct sockaddr*)&address, sizeof(address)) != 0) Fail("bind");
+  if (bind(fd, address, length) != 0) Fail("bind");
   if (listen(fd, kBacklog) != 0) Fail("listen");
   Add(fd, kind, EPOLLIN);
 }
@@ -83,6 +99,7 @@ static void Accept(const struct Place* listener) {
     if (fd < 0 && (errno == EINTR || errno == ECONNABORTED)) continue;
     if (fd < 0 && errno == EAGAIN) return;
     if (fd < 0) Fail("accept4");
+    // Of no meaning for a local socket, and refused there.
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     const enum Kind kind = (enum Kind)(listener->kind - kListenEcho);
     Add(fd, kind, kind == kGenerate ? EPOLLOUT : EPOLLIN);
@@ -141,20 +158,28 @@ static void Serve(struct Place* place) {
   }
 }
 
+// A user may have allowed itself fewer descriptors than the system allows it.
+static void RaiseLimit(void) {
+  struct rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(int argc, char** argv) {
-  struct sockaddr_in address = {.sin_family = AF_INET};
-  if (argc != 4 || inet_pton(AF_INET, argv[1], &address.sin_addr) != 1) {
+  if (argc != 4) {
     fprintf(stderr, "epoll-server HOST PORT block|spin\n");
     return 2;
   }
   const int port = atoi(argv[2]);
   const int timeout = strcmp(argv[3], "spin") == 0 ? 0 : -1;
+  RaiseLimit();
   alarm(kLifetimeSeconds);
   epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) Fail("epoll_create1");
-  Listen(address, port, kListenEcho);
-  Listen(address, port + 1, kListenDiscard);
-  Listen(address, port + 2, kListenGenerate);
+  Listen(argv[1], port, kListenEcho);
+  Listen(argv[1], port + 1, kListenDiscard);
+  Listen(argv[1], port + 2, kListenGenerate);
   Add(STDIN_FILENO, kInput, EPOLLIN);
   if (write(STDOUT_FILENO, "ready\n", 6) != 6) Fail("write");
   struct epoll_event events[kEvents];

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// The suite `echo`: 64-byte requests over a veth pair, and over a TAP device, from one kernel-TCP
+// client for all.
+
+import { type Comparison, type ComparisonGoal, comparing } from "./support/comparison.ts";
+import { bunAndDeno, cEpoll, kernelSockets, nodeNet, ourStack } from "./support/contestants.ts";
+import { type Load, type Metric, P50, P99, P999, RATE } from "./support/load.ts";
+import type { Suite } from "./support/suite.ts";
+
+const PLACE = "veth";
+const SPINNING = "C epoll, spinning";
+
+function load(connections: number): Load {
+  const many = connections === 1 ? "1 connection" : `${connections} connections`;
+  return { name: `echo, ${many}`, mode: "echo", connections, bytes: 64 };
+}
+
+const [ECHO_1, ECHO_16, ECHO_64, ECHO_256] = [load(1), load(16), load(64), load(256)] as const;
+
+type Limits = readonly (readonly [theirs: string, limit: number])[];
+
+function goals(
+  ours: string,
+  under: Load,
+  metric: Metric,
+  is: "at most" | "at least",
+  limits: Limits,
+): ComparisonGoal[] {
+  return limits.map(([theirs, limit]) => ({ load: under.name, metric, ours, theirs, is, limit }));
+}
+
+const GOALS: readonly ComparisonGoal[] = [
+  ...["af_xdp", "tap"].flatMap((ours) => [
+    ...goals(ours, ECHO_1, P50, "at most", [
+      ["node net", 0.3],
+      [SPINNING, 0.9],
+    ]),
+    ...goals(ours, ECHO_64, RATE, "at least", [
+      ["node net", 2],
+      ["bun", 1.2],
+      ["C epoll", 1.2],
+      [SPINNING, 1.2],
+    ]),
+  ]),
+  ...goals("kernel sockets", ECHO_64, RATE, "at least", [
+    ["node net", 1.6],
+    ["bun", 1],
+  ]),
+];
+
+/** The table. */
+export const comparison: Comparison = {
+  name: "echo",
+  loads: [ECHO_1, ECHO_16, ECHO_64, ECHO_256],
+  goals: GOALS,
+  servers: (site) => [
+    ourStack(site, "af_xdp"),
+    ourStack(site, "tap"),
+    ourStack(site, "af_packet"),
+    kernelSockets(site, PLACE),
+    nodeNet(site, PLACE),
+    ...bunAndDeno(site, PLACE),
+    cEpoll(site, PLACE, "block"),
+    cEpoll(site, PLACE, "spin"),
+  ],
+  metrics: () => [RATE, P50, P99, P999],
+};
+
+/** The suite `echo`. */
+export const suite: Suite = comparing(comparison);

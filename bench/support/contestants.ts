@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+// Who takes part in comparisons, and how each is started. See inside.ts for the addresses.
+
+import { fileURLToPath } from "node:url";
+import type { BusyPoll, NativeDriverOptions } from "../../src/index.ts";
+import type { Server, Site } from "./comparison.ts";
+import { sourceOf } from "./machine.ts";
+import type { StackPlace } from "./place.ts";
+
+/** Where servers echo. At the next port they drop what comes, at the one after they send. */
+export const PORT = 7_777;
+
+/** The kernel's sockets: on this side of the cable, or at its far end. */
+export type KernelPlace = "loopback" | "veth";
+
+const HOSTS: Readonly<Record<KernelPlace, string>> = {
+  loopback: "127.0.0.1",
+  veth: "10.77.0.3",
+};
+const STACK_HOST = "10.77.0.2";
+const TAP_HOST = "10.77.2.2";
+const TAP_KERNEL_ADDRESS = "10.77.2.1/24";
+
+/** The command of a compiled program of this folder, with what it is told as JSON. */
+export function nodeProgram(name: "server" | "client", options: unknown): string[] {
+  const flags = (process.env["CARAWAY_BENCH_NODE_FLAGS"] ?? "").split(" ").filter(Boolean);
+  const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+  return [process.execPath, ...flags, file, JSON.stringify(options)];
+}
+
+function before(site: Site, place: KernelPlace): readonly string[] {
+  return place === "veth" ? site.there : [];
+}
+
+/** Our stack at the far end of the cable, or on a TAP device at this one. */
+export function ourStack(
+  site: Site,
+  kind: "af_packet" | "af_xdp" | "tap",
+  more: { name?: string; busyPoll?: BusyPoll; driver?: Readonly<Record<string, unknown>> } = {},
+): Server {
+  const isTap = kind === "tap";
+  const host = isTap ? TAP_HOST : STACK_HOST;
+  const device = isTap
+    ? { interface: "t0", kernelAddress: TAP_KERNEL_ADDRESS }
+    : { interface: "s0", ...(kind === "af_xdp" ? { addresses: [host] } : {}) };
+  const driver = { driver: kind, ...device, ...more.driver } as unknown as NativeDriverOptions;
+  const place: StackPlace = { driver, address: `${host}/24` };
+  const { name = kind, busyPoll = "adaptive" } = more;
+  const command = nodeProgram("server", { kind: "stack", busyPoll, ...place });
+  return { name, isOurs: true, host, command: isTap ? command : [...site.there, ...command] };
+}
+
+/** Ours on the kernel's sockets. */
+export function kernelSockets(
+  site: Site,
+  place: KernelPlace,
+  busyPoll: BusyPoll = "adaptive",
+): Server {
+  const host = HOSTS[place];
+  return {
+    name: `kernel sockets${busyPoll === "adaptive" ? "" : `, busyPoll ${busyPoll}`}`,
+    isOurs: true,
+    host,
+    command: [...before(site, place), ...nodeProgram("server", { kind: "kernel", host, busyPoll })],
+  };
+}
+
+/** Node's `net`. */
+export function nodeNet(site: Site, place: KernelPlace): Server {
+  const host = HOSTS[place];
+  const command = [...before(site, place), ...nodeProgram("server", { kind: "net", host })];
+  return { name: "node net", host, command };
+}
+
+/** epoll in C. */
+export function cEpoll(site: Site, place: KernelPlace, how: "spin" | "block"): Server {
+  const host = HOSTS[place];
+  const program = site.programs["epoll-server"] ?? "";
+  return {
+    name: how === "spin" ? "C epoll, spinning" : "C epoll",
+    host,
+    command: [...before(site, place), program, host, `${PORT}`, how],
+  };
+}
+
+/** Bun and Deno, as far as they are there. */
+export function bunAndDeno(site: Site, place: KernelPlace): Server[] {
+  const host = HOSTS[place];
+  const { bun, deno } = site.peers;
+  const servers: Server[] = [];
+  const start = (name: string, program: readonly string[], script: string): void => {
+    const args = [sourceOf(`programs/${script}`), host, `${PORT}`];
+    servers.push({ name, host, command: [...before(site, place), ...program, ...args] });
+  };
+  if (bun !== undefined) start("bun", [bun, "run"], "bun-server.mjs");
+  if (deno !== undefined) start("deno", [deno, "run", "--allow-net"], "deno-server.mjs");
+  return servers;
+}

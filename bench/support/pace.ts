@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+// How thoroughly a run measures.
+
+/** One of the three ways to run a suite. */
+export interface Pace {
+  readonly name: "full" | "quick" | "tiny";
+  /** Runs of each figure. Those that are compared take turns. */
+  readonly turns: number;
+  /** Of each load on each server. */
+  readonly warmUpSeconds: number;
+  readonly seconds: number;
+  /** What a suite may spend in all on waiting until others leave the processors alone. */
+  readonly patienceSeconds: number;
+  /** Share of the operations that a suite of small functions does in a full run. */
+  readonly share: number;
+}
+
+/** What `npm run bench` does, `--quick`, and what the tests run so that no suite rots. */
+export const PACES: Readonly<Record<Pace["name"], Pace>> = {
+  full: {
+    name: "full",
+    turns: 5,
+    warmUpSeconds: 0.5,
+    seconds: 1.2,
+    patienceSeconds: 120,
+    share: 1,
+  },
+  quick: {
+    name: "quick",
+    turns: 3,
+    warmUpSeconds: 0.15,
+    seconds: 0.35,
+    patienceSeconds: 10,
+    share: 0.1,
+  },
+  tiny: {
+    name: "tiny",
+    turns: 1,
+    warmUpSeconds: 0.01,
+    seconds: 0.03,
+    patienceSeconds: 0,
+    share: 0.001,
+  },
+};

@@ -1,0 +1,91 @@
+// Every suite runs, with settings so small that the figures say nothing: so that none rots.
+
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ALIASES, SUITES } from "../../bench/suites.ts";
+import type { Results } from "../../bench/support/results.ts";
+import { ROOT } from "../../tools/project.ts";
+
+/** Suites that find nothing to do on a machine that lends no network namespaces. */
+const NEED_NAMESPACES = ["echo", "kernel", "connect"];
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function node(...args: readonly string[]): Outcome {
+  const env: NodeJS.ProcessEnv = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin:/sbin` };
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: "utf8", env });
+  return { code: status, out: stdout, err: stderr };
+}
+
+/** What `npm run bench` runs once it has compiled. */
+function bench(...args: readonly string[]): Outcome {
+  return node("--expose-gc", path.join(ROOT, "bench", "dist", "bench", "cli.js"), ...args);
+}
+
+/** Why no comparison can run here, or null. */
+function whyNoNamespaces(): string | null {
+  if (process.env["CARAWAY_REQUIRE_NIC"] === "1") return null;
+  const tried = spawnSync("unshare", [process.getuid?.() === 0 ? "-n" : "-Urn", "true"]);
+  return tried.status === 0 ? null : "no network namespaces here";
+}
+
+describe("npm run bench", () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "caraway-bench-test-"));
+  const noNamespaces = whyNoNamespaces();
+  let help: Outcome = { code: null, out: "", err: "" };
+  beforeAll(() => {
+    // This compiles everything.
+    help = node(path.join(ROOT, "bench", "run.mjs"), "--help");
+    const addon = path.join(ROOT, "native-io", "build", "Release", "caraway_native_io.node");
+    if (existsSync(addon)) process.env["CARAWAY_NATIVE_IO"] ??= addon;
+  }, 120_000);
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  for (const name of Object.keys(SUITES)) {
+    const needsMore = noNamespaces !== null && NEED_NAMESPACES.includes(name);
+    it.skipIf(needsMore)(`runs the suite ${name} and keeps every run of every figure`, () => {
+      const file = path.join(folder, `${name}.json`);
+      const { code, out, err } = bench(name, "--tiny", "--json", file);
+      expect(code, err).toBe(0);
+      const { version, suites } = JSON.parse(readFileSync(file, "utf8")) as Results;
+      expect(version).toBe(1);
+      expect(suites.map((each) => each.suite)).toEqual([name]);
+      const figures = suites[0]?.figures ?? [];
+      expect(figures.length).toBeGreaterThan(0);
+      for (const figure of figures) {
+        expect(out).toContain(figure.name);
+        expect(figure.series.length, figure.name).toBeGreaterThan(0);
+      }
+    });
+  }
+
+  it("lists the suites with --help", () => {
+    expect(help.code, help.err).toBe(0);
+    for (const name of Object.keys(SUITES)) expect(help.out).toContain(`  ${name} `);
+  });
+
+  it("knows by every old name a suite that is there", () => {
+    for (const name of Object.values(ALIASES)) expect(Object.keys(SUITES)).toContain(name);
+  });
+
+  it.each([
+    [["nosuch"], 'bench: no suite "nosuch": there are scheduler, '],
+    [["--nosuch"], "bench: Unknown option '--nosuch'"],
+    [["--json"], "bench: Option '--json <value>' argument missing"],
+    [["wire", "--out", "x"], "bench: --out is for report"],
+    [["report", "--quick"], "bench: report measures nothing: it takes files and --out"],
+    [["report", "/no/such.json"], "bench: /no/such.json: ENOENT"],
+  ])("refuses %j with a sentence that says why", (args, message) => {
+    const { code, err } = bench(...args);
+    expect(code).toBe(2);
+    expect(err).toContain(message);
+    expect(err).not.toContain("    at ");
+  });
+});
