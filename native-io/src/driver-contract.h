@@ -48,7 +48,9 @@ struct Status {
   double rx_overruns;      // part of rx_dropped: the kernel found the ring full
   double rx_too_large;     // part of rx_dropped: a frame longer than there was room for
   double rx_super_frames;  // part of rx_frames: several segments merged by a local peer or by GRO
-  double reserved[5];
+  double reserved[3];
+  double connects;      // memif: how often a peer has connected
+  double is_connected;  // memif: 1 while one is
 };
 inline constexpr size_t kStatusFields = 16;
 static_assert(sizeof(Status) == kStatusFields * sizeof(double));

@@ -17,6 +17,7 @@
 #include "af-packet.h"
 #include "clock.h"
 #include "driver-contract.h"
+#include "memif.h"
 #include "socket-module.h"
 #include "tap.h"
 
@@ -128,6 +129,25 @@ Napi::Value OpenTap(const Napi::CallbackInfo& info) {
   return DriverObject(info.Env(), std::move(driver));
 }
 
+Napi::Value OpenMemif(const Napi::CallbackInfo& info) {
+  const auto given = info[0].As<Napi::Object>();
+  MemifOptions options;
+  options.socket = TextOf(given, "socket");
+  options.is_server = FlagOf(given, "isServer");
+  options.id = static_cast<uint32_t>(IntOf(given, "id"));
+  options.secret = TextOf(given, "secret");
+  options.mtu = IntOf(given, "mtu");
+  options.ring_slots = IntOf(given, "ringSlots");
+  options.buffer_bytes = IntOf(given, "bufferBytes");
+  options.tx_slots = IntOf(given, "txSlots");
+  options.checksums = FlagOf(given, "checksums");
+  options.has_mac = MacOf(given, &options.mac);
+  Failure failure;
+  std::unique_ptr<Driver> driver = Memif::Open(options, &failure);
+  if (driver == nullptr) return FailureObject(info.Env(), failure);
+  return DriverObject(info.Env(), std::move(driver));
+}
+
 // ---- Calls on an open driver. Poll is the only one on the hot path: plain Node-API, number in,
 // number out, no object.
 
@@ -180,6 +200,11 @@ Napi::Value StopSpinning(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value LinkText(const Napi::CallbackInfo& info) {
+  OpenPlace* place = AddonOf(info.Env())->Find(info[0].As<Napi::Number>().Int32Value());
+  return Napi::String::New(info.Env(), place == nullptr ? "closed" : place->pollable->LinkText());
+}
+
 Napi::Value Close(const Napi::CallbackInfo& info) {
   Addon* addon = AddonOf(info.Env());
   OpenPlace* place = addon->Find(info[0].As<Napi::Number>().Int32Value());
@@ -200,10 +225,12 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("monotonicMs", Napi::Value(env, clock));
   exports.Set("openAfPacket", Napi::Function::New(env, OpenAfPacket));
   exports.Set("openTap", Napi::Function::New(env, OpenTap));
+  exports.Set("openMemif", Napi::Function::New(env, OpenMemif));
   exports.Set("armWake", Napi::Function::New(env, ArmWake));
   exports.Set("disarmWake", Napi::Function::New(env, DisarmWake));
   exports.Set("startSpinning", Napi::Function::New(env, StartSpinning));
   exports.Set("stopSpinning", Napi::Function::New(env, StopSpinning));
+  exports.Set("linkText", Napi::Function::New(env, LinkText));
   exports.Set("close", Napi::Function::New(env, Close));
   InitSockets(env, exports);
   return exports;

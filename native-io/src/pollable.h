@@ -44,6 +44,9 @@ class Pollable {
   // Becomes readable, or reports an error, when there is something to poll for.
   virtual int wake_fd() const = 0;
 
+  // What is at the other end, or why nobody is; empty where the kernel knows better.
+  virtual std::string LinkText() const { return std::string(); }
+
   // Null for a driver. There is no RTTI to ask.
   virtual Sockets* AsSockets() { return nullptr; }
 
