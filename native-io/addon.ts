@@ -29,6 +29,10 @@ export const STATUS_RX_OVERRUNS = 8;
 export const STATUS_RX_TOO_LARGE = 9;
 /** Part of the received ones: several segments in one frame. */
 export const STATUS_RX_SUPER_FRAMES = 10;
+/** memif: how often a peer has connected. */
+export const STATUS_CONNECTS = 14;
+/** memif: 1 while a peer is connected. */
+export const STATUS_IS_CONNECTED = 15;
 /** Length of the status array. */
 export const STATUS_FIELDS = 16;
 
@@ -90,6 +94,21 @@ export interface AddonAfPacketOptions {
 }
 
 /** Options as the addon wants them: checked, and with nothing left out. */
+export interface AddonMemifOptions {
+  /** A path, or `"@"` and an abstract name. */
+  readonly socket: string;
+  readonly isServer: boolean;
+  readonly id: number;
+  readonly secret: string;
+  readonly macAddress: Uint8Array | null;
+  readonly mtu: number;
+  readonly ringSlots: number;
+  readonly bufferBytes: number;
+  readonly txSlots: number;
+  readonly checksums: boolean;
+}
+
+/** Options as the addon wants them: checked, and with nothing left out. */
 export interface AddonTapOptions {
   readonly interface: string;
   readonly netns: string;
@@ -111,6 +130,8 @@ export interface AddonTapOptions {
 export interface Addon {
   /** Opens an AF_PACKET driver. */
   openAfPacket(options: AddonAfPacketOptions): OpenedDriver | OpenFailure;
+  /** Opens a memif driver. The peer need not be there yet. */
+  openMemif(options: AddonMemifOptions): OpenedDriver | OpenFailure;
   /** Opens a TAP driver. */
   openTap(options: AddonTapOptions): OpenedDriver | OpenFailure;
   /**
@@ -130,6 +151,8 @@ export interface Addon {
   armWake(handle: number, wake: () => void): boolean;
   /** Takes the request back. Harmless when there is none. */
   disarmWake(handle: number): void;
+  /** memif: who is at the other end, or why nobody is. `""` of other drivers. */
+  linkText(handle: number): string;
   /** Closes the device, detaches `buffer` and frees its memory. Idempotent. */
   close(handle: number): void;
   /**

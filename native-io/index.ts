@@ -5,12 +5,15 @@
 
 import { type Addon, loadAddon, type OpenedDriver } from "./addon.ts";
 import { driverError, driverErrorOf } from "./error.ts";
+import { checkMemif } from "./memif-options.ts";
 import { checkAfPacket, checkTap, type NativeDriverOptions } from "./options.ts";
 
 export {
   type Addon,
   type OpenedDriver,
+  STATUS_CONNECTS,
   STATUS_FIELDS,
+  STATUS_IS_CONNECTED,
   STATUS_NOW_MS,
   STATUS_POLLS,
   STATUS_RX_BYTES,
@@ -24,6 +27,7 @@ export {
   STATUS_TX_FRAMES,
 } from "./addon.ts";
 export type { DriverError } from "./error.ts";
+export type { MemifOptions } from "./memif-options.ts";
 export type {
   AfPacketOptions,
   FanoutMode,
@@ -55,12 +59,14 @@ export function requireAddon(): Addon {
  *
  * @param options Which driver, and how.
  * @returns The shared memory and the handle. `addon.close(handle)` frees both.
+ * @throws EACCES: the socket of a memif server may not be made there.
+ * @throws EADDRINUSE: another memif server is at that socket.
  * @throws EBUSY: the TAP device is in use.
  * @throws EINVAL: an option is wrong; the message names it.
  * @throws EMFILE: 64 drivers are open in this thread.
  * @throws ENETDOWN: the interface is down.
  * @throws ENODEV: there is no such interface.
- * @throws ENOENT: there is no such network namespace, or no /dev/net/tun.
+ * @throws ENOENT: there is no such network namespace, no /dev/net/tun, or no folder for the socket.
  * @throws ENOMEM: the rings do not fit into memory.
  * @throws ENOSYS: there is no addon.
  * @throws EOPNOTSUPP: the interface does not carry Ethernet frames.
@@ -70,23 +76,31 @@ export function openDevice(options: NativeDriverOptions): OpenedDriver {
   if (typeof options !== "object" || options === null) {
     throw new TypeError("options must be an object { driver, interface, ... }");
   }
-  const checked =
-    options.driver === "af_packet"
-      ? { kind: "af_packet" as const, options: checkAfPacket(options) }
-      : options.driver === "tap"
-        ? { kind: "tap" as const, options: checkTap(options) }
-        : null;
-  if (checked === null) {
-    // Of JavaScript it may be anything.
-    const given: unknown = (options as { readonly driver?: unknown }).driver;
-    const shown = typeof given === "string" ? JSON.stringify(given.slice(0, 40)) : String(given);
-    throw driverError("EINVAL", `driver must be "af_packet" or "tap", got ${shown}`);
-  }
-  const addon = requireAddon();
-  const opened =
-    checked.kind === "af_packet"
-      ? addon.openAfPacket(checked.options)
-      : addon.openTap(checked.options);
+  const opened = opener(options)(requireAddon());
   if ("message" in opened) throw driverErrorOf(opened.errno, opened.message);
   return opened;
+}
+
+/** Checks the options. @returns what opens the device */
+function opener(options: NativeDriverOptions): (addon: Addon) => ReturnType<Addon["openAfPacket"]> {
+  switch (options.driver) {
+    case "af_packet": {
+      const checked = checkAfPacket(options);
+      return (addon) => addon.openAfPacket(checked);
+    }
+    case "memif": {
+      const checked = checkMemif(options);
+      return (addon) => addon.openMemif(checked);
+    }
+    case "tap": {
+      const checked = checkTap(options);
+      return (addon) => addon.openTap(checked);
+    }
+    default: {
+      // Of JavaScript it may be anything.
+      const given: unknown = (options as { readonly driver?: unknown }).driver;
+      const shown = typeof given === "string" ? JSON.stringify(given.slice(0, 40)) : String(given);
+      throw driverError("EINVAL", `driver must be "af_packet", "memif" or "tap", got ${shown}`);
+    }
+  }
 }

@@ -39,6 +39,7 @@ export type { Driver, DriverCapabilities, DriverStatistics } from "./link/driver
 export {
   type AfPacketOptions,
   type FanoutOptions,
+  type MemifOptions,
   type NativeDriver,
   type NativeDriverOptions,
   type TapOptions,

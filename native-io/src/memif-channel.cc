@@ -31,7 +31,7 @@ void TakeDescriptors(msghdr* header, UniqueFd* first) {
 
 }  // namespace
 
-bool MemifChannel::Send(const MemifMessage& message, int descriptor) const {
+void MemifChannel::Send(const MemifMessage& message, int descriptor) const {
   iovec bytes{const_cast<MemifMessage*>(&message), sizeof(message)};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
   msghdr header{};
@@ -46,8 +46,7 @@ bool MemifChannel::Send(const MemifMessage& message, int descriptor) const {
     rights->cmsg_len = CMSG_LEN(sizeof(int));
     std::memcpy(CMSG_DATA(rights), &descriptor, sizeof(descriptor));
   }
-  return sendmsg(fd(), &header, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-         static_cast<ssize_t>(sizeof(message));
+  [[maybe_unused]] const ssize_t ignored = sendmsg(fd(), &header, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 MemifChannel::Receipt MemifChannel::Receive(MemifMessage* message, UniqueFd* descriptor) const {

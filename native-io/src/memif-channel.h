@@ -22,8 +22,9 @@ class MemifChannel {
 
   int fd() const { return socket_.get(); }
 
-  // False when the peer has gone, or leaves so many messages unread that no more fits.
-  bool Send(const MemifMessage& message, int descriptor = -1) const;
+  // A peer that has gone, or that leaves so many messages unread that no more fits, does not get
+  // it.
+  void Send(const MemifMessage& message, int descriptor = -1) const;
 
   // Takes the next message. `descriptor` becomes the one that came with it; more of them are
   // closed.

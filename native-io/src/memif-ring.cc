@@ -54,8 +54,11 @@ bool MemifRing::Create(const MemifRegions* regions, const MemifRingPlace& place,
     descriptors_[slot] = Look(slot);
     descriptors_[slot].length = buffer_bytes_;
   }
-  std::atomic_ref(*our_counter_).store(our_bias_, std::memory_order_release);
   return true;
+}
+
+void MemifRing::Start() {
+  std::atomic_ref(*our_counter_).store(our_bias_, std::memory_order_release);
 }
 
 bool MemifRing::Lay(const MemifRegions* regions, const MemifRingPlace& place) {

@@ -51,6 +51,10 @@ class MemifRing {
   bool Create(const MemifRegions* regions, const MemifRingPlace& place, bool is_tx,
               uint32_t buffers_offset, uint32_t buffer_bytes);
 
+  // Both sides are connected: the first counter goes out, which gives the server its buffers. Not
+  // before, since DPDK's server sets all counters to 0 when it connects.
+  void Start();
+
   // The eventfd by which the producer wakes the consumer.
   int event_fd() const { return event_.get(); }
   // The counter of the peer was impossible: the ring cannot be used any more.

@@ -29,14 +29,12 @@ void MemifSession::Disconnect(const std::string& reason) {
   End(reason);
 }
 
-void MemifSession::Send(const MemifMessage& message, int descriptor) {
-  if (!channel_.Send(message, descriptor)) End("the peer has gone");
-}
-
 void MemifSession::Connect() {
   if (state_ != State::kHandshake) return;
   state_ = State::kConnected;
   rx_.SetPolled(true);
+  tx_.Start();
+  rx_.Start();
 }
 
 void MemifSession::End(const std::string& reason) {

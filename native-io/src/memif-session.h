@@ -50,7 +50,10 @@ class MemifSession {
   // Null, or what is wrong with the message.
   virtual const char* OnMessage(const MemifMessage& message, UniqueFd descriptor) = 0;
 
-  void Send(const MemifMessage& message, int descriptor = -1);
+  // Whether it arrives is no matter here: what the peer says last, or its end, comes by Serve.
+  void Send(const MemifMessage& message, int descriptor = -1) {
+    channel_.Send(message, descriptor);
+  }
   void SetPeerName(const char* field) { text_ = MemifText(field, kMemifNameBytes); }
   void Connect();
   const MemifSettings& settings() const { return settings_; }

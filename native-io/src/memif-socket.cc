@@ -43,6 +43,10 @@ UniqueFd Socket(int type) {
   return UniqueFd(socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
 
+int Bind(const UniqueFd& fd, const Address& address) {
+  return bind(fd.get(), address.get(), address.bytes) == 0 ? 0 : errno;
+}
+
 // Whether a socket file has nobody behind it. Asked with a datagram socket, which a listening
 // socket of another type refuses without noticing.
 bool IsStale(const Address& address) {
@@ -67,13 +71,12 @@ bool MemifListener::Open(const std::string& name, Failure* failure) {
   const Address address = AddressOf(name);
   const bool is_file = name[0] != '@';
   UniqueFd fd = Socket(SOCK_SEQPACKET);
-  int result = bind(fd.get(), address.get(), address.bytes);
-  if (result != 0 && errno == EADDRINUSE && is_file && IsStale(address)) {
+  int error = Bind(fd, address);
+  if (error == EADDRINUSE && is_file && IsStale(address)) {
     unlink(address.name.sun_path);
-    result = bind(fd.get(), address.get(), address.bytes);
+    error = Bind(fd, address);
   }
-  if (result != 0) {
-    const int error = errno;
+  if (error != 0) {
     failure->Set(error, "socket: listening at " + name + " failed: " + std::strerror(error) +
                             (error == EADDRINUSE ? "; another server is there" : ""));
     return false;

@@ -10,7 +10,9 @@ import {
   openDevice,
   requireAddon,
   type Spinner,
+  STATUS_CONNECTS,
   STATUS_FIELDS,
+  STATUS_IS_CONNECTED,
   STATUS_NOW_MS,
   STATUS_POLLS,
   STATUS_RX_BYTES,
@@ -38,6 +40,7 @@ export type {
   DriverError,
   FanoutMode,
   FanoutOptions,
+  MemifOptions,
   NativeDriverOptions,
   TapOptions,
 } from "../../native-io/index.ts";
@@ -50,6 +53,8 @@ export interface NativeDriverStatistics extends DriverStatistics {
   readonly rxTooLarge: number;
   /** Part of `rxFrames`: several segments merged into one frame by a local peer or the kernel. */
   readonly rxSuperFrames: number;
+  /** How often a peer has connected; 0 but for `memif`. */
+  readonly connects: number;
 }
 
 /**
@@ -83,6 +88,8 @@ export class NativeDriver implements Driver {
   private readonly addon: Addon;
   private readonly handle: number;
   private readonly status: Float64Array;
+  /** Whether it is open while there is nobody at the other end. */
+  private readonly waitsForPeer: boolean;
   private atClose: NativeDriverStatistics | null = null;
 
   /** Takes over an opened device; {@link openNativeDriver} is the way to get one. */
@@ -107,6 +114,25 @@ export class NativeDriver implements Driver {
     this.status = new Float64Array(buffer, opened.statusOffset, STATUS_FIELDS);
     this.addon = addon;
     this.handle = opened.handle;
+    this.waitsForPeer = kind === "memif";
+  }
+
+  /**
+   * Whether somebody is at the other end. A `memif` is open without: what is sent then is dropped
+   * and counted, and the peer may come, go and come again. It changes in `poll` alone.
+   */
+  get isConnected(): boolean {
+    if (this.atClose !== null) return false;
+    return !this.waitsForPeer || this.status[STATUS_IS_CONNECTED] === 1;
+  }
+
+  /**
+   * Says who is at the other end of a `memif`, or why nobody is: "the peer has gone".
+   *
+   * @returns a text for humans, `""` for other drivers
+   */
+  linkText(): string {
+    return this.addon.linkText(this.handle);
   }
 
   /** The monotonic clock as the last poll read it, in ms: the base of `process.hrtime`. */
@@ -154,6 +180,7 @@ export class NativeDriver implements Driver {
       rxOverruns: status[STATUS_RX_OVERRUNS] as number,
       rxTooLarge: status[STATUS_RX_TOO_LARGE] as number,
       rxSuperFrames: status[STATUS_RX_SUPER_FRAMES] as number,
+      connects: status[STATUS_CONNECTS] as number,
     };
   }
 
@@ -166,17 +193,19 @@ export class NativeDriver implements Driver {
 }
 
 /**
- * Opens a NIC or a TAP device of this host. Never waits.
+ * Opens a NIC, a TAP device or a memif of this host. Never waits.
  *
- * @param options Which driver, which interface, and how; see {@link AfPacketOptions} and
- *   {@link TapOptions}.
+ * @param options Which driver, which interface, and how; see {@link AfPacketOptions},
+ *   {@link MemifOptions} and {@link TapOptions}.
  * @returns The driver, which the caller must close.
+ * @throws EACCES: the socket of a memif server may not be made there.
+ * @throws EADDRINUSE: another memif server is at that socket.
  * @throws EBUSY: the TAP device is in use by another process.
  * @throws EINVAL: an option is wrong; the message names it.
  * @throws EMFILE: 64 drivers are open in this thread.
  * @throws ENETDOWN: the interface is down.
  * @throws ENODEV: there is no such interface.
- * @throws ENOENT: there is no such network namespace, or no /dev/net/tun.
+ * @throws ENOENT: there is no such network namespace, no /dev/net/tun, or no folder for the socket.
  * @throws ENOMEM: the rings do not fit into memory.
  * @throws ENOSYS: the addon is not there; the message says why.
  * @throws EOPNOTSUPP: the interface does not carry Ethernet frames.

@@ -43,7 +43,7 @@ function openElsewhere(
 describe("options of native drivers", () => {
   const nic = { driver: "af_packet", interface: "nosuch0" } as const;
   const cases: readonly (readonly [object, string, RegExp])[] = [
-    [{ driver: "dpdk" }, "EINVAL", /driver must be "af_packet" or "tap", got "dpdk"/],
+    [{ driver: "dpdk" }, "EINVAL", /driver must be .*"tap", got "dpdk"/],
     [{ driver: 7 }, "EINVAL", /driver must be .*, got 7/],
     [{ ...nic, interface: "" }, "EINVAL", /interface/],
     [{ ...nic, interface: "a".repeat(16) }, "EINVAL", /interface must be 1 to 15/],
