@@ -54,7 +54,8 @@ export class Bundle {
   private failure: Failure | null;
   private hasClosed: boolean;
   private waiting: WaitQueue | null;
-  private resources: Set<Resource> | null;
+  /** A set from the second on: most coroutines own one handle or none. */
+  private resources: Resource | Set<Resource> | null;
 
   /** @internal Use `bundle()`. */
   constructor(
@@ -123,8 +124,10 @@ export class Bundle {
       resource.abort();
       throw new NetError("EBADF", "bundle.own");
     }
-    this.resources ??= new Set();
-    this.resources.add(resource);
+    const { resources } = this;
+    if (resources === null || resources === resource) this.resources = resource;
+    else if (resources instanceof Set) resources.add(resource);
+    else this.resources = new Set([resources, resource]);
   }
 
   /**
@@ -133,12 +136,14 @@ export class Bundle {
    * @param resource - what `own` was given; another is ignored
    */
   disown(resource: Resource): void {
-    this.resources?.delete(resource);
+    if (this.resources instanceof Set) this.resources.delete(resource);
+    else if (this.resources === resource) this.resources = null;
   }
 
   /** Handles that the bundle owns. */
   get resourceCount(): number {
-    return this.resources?.size ?? 0;
+    if (this.resources instanceof Set) return this.resources.size;
+    return this.resources === null ? 0 : 1;
   }
 
   /** True once it takes no more coroutines. */
@@ -205,12 +210,11 @@ export class Bundle {
   /** @internal All are gone: aborts what it owns. */
   end(): void {
     this.hasClosed = true;
-    if (this.resources !== null) {
-      // Latest first, as scopes unwind; aborting takes a resource off the set.
-      const resources = [...this.resources].reverse();
-      this.resources = null;
-      for (const resource of resources) resource.abort();
-    }
+    const { resources } = this;
+    this.resources = null;
+    // Latest first, as scopes unwind; aborting takes a resource off the set.
+    if (resources instanceof Set) for (const each of [...resources].reverse()) each.abort();
+    else resources?.abort();
     // A failure that nobody has heard of stays for the parent's end.
     if (this.failure === null) this.parent?.bundles?.delete(this);
   }

@@ -8,12 +8,13 @@ import { Bundle } from "./bundle.ts";
 import { setCurrent } from "./current.ts";
 import { Failure } from "./failure.ts";
 import {
-  MAX_FORCED_RETURNS,
+  MAX_STEPS_CANCELLED,
   MAX_SWALLOWED_CANCELLATIONS,
   READY_OPERATIONS_BUDGET,
 } from "./limits.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
+import { abandoned } from "./operation.ts";
 import { DESTROYING, ENDED, ENDING, RUNNING } from "./phases.ts";
 import { Routine } from "./routine.ts";
 import { PENDING, READY, type Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
@@ -390,8 +391,7 @@ export class Coroutine implements WaitOwner {
   /** The body yielded what is not a wait of ours. @returns false: it waits */
   private perform(effect: unknown): boolean {
     if (this.isForced && this.shields === 0) {
-      const limit = MAX_SWALLOWED_CANCELLATIONS + MAX_FORCED_RETURNS;
-      if (++this.swallowed > limit) throw new NetError("ECANCELED", "go");
+      if (++this.swallowed > MAX_STEPS_CANCELLED) throw abandoned(this.iterator);
       this.resumeMode = RETURN;
       return true;
     }

@@ -62,3 +62,15 @@ export function refused(coroutine: Coroutine, syscall: string): IteratorResult<u
   if (coroutine.refuse() === PENDING) return { done: false, value: null };
   throw new NetError("ECANCELED", syscall);
 }
+
+/** An operation that must see to something even if its coroutine gives it up. */
+export interface Abandonable {
+  /** It is never stepped again, although it has not ended. Must not throw. */
+  abandon(): void;
+}
+
+/** Gives up an iterator that does not end however it is asked to. @returns what to end it with */
+export function abandoned(iterator: object): NetError {
+  (iterator as Partial<Abandonable>).abandon?.();
+  return new NetError("ECANCELED", "go");
+}

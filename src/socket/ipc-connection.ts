@@ -181,6 +181,11 @@ export class IpcConnection {
     this.#stream.moveTo(bundle);
   }
 
+  /** @internal No coroutine owns the connection any more: whoever holds it sees to its end. */
+  disown(): void {
+    this.#stream.disown();
+  }
+
   /** @internal Hands the connection to the running coroutine. */
   moveToCurrent(): void {
     this.#stream.moveToCurrent();

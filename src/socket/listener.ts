@@ -10,25 +10,13 @@ import {
   type Operation,
   shield,
 } from "../../scheduler/index.ts";
-import {
-  currentCoroutine,
-  type Loop,
-  PENDING,
-  READY,
-  Wait,
-  WaitQueue,
-} from "../../scheduler/internal.ts";
+import { type Loop, PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import type { ListenerSink, StreamFlow, StreamListener } from "../transport/stream.ts";
 import { checkInteger, checkOptions } from "./arguments.ts";
 import { ErrorReporter } from "./error-reporter.ts";
 import { EBADF, endpointError, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
-
-/** What a listener makes of a flow: the handle of a connection. */
-export interface Accepted {
-  abort(): void;
-  moveToCurrent(): void;
-}
+import { type Accepted, HANDLER_RULE, Served, type Service } from "./served.ts";
 
 /** What kind of listener it is. */
 export interface ListenerKind<C extends Accepted> {
@@ -126,37 +114,22 @@ export class Listener<C extends Accepted> implements ListenerSink {
   ): Operation<never> {
     const { max, graceMs, onError, onShortage } = this.#checkServe(handler, options);
     const handlers = yield* bundle({ name: `serve ${this.#where}`, onError: () => {} });
-    let active = 0;
-    const self = this;
-    function* serveOne(connection: C, group: Bundle): Operation<void> {
-      try {
-        yield* group.go(function* () {
-          connection.moveToCurrent();
-          try {
-            yield* handled(handler(connection), `${self.#kind.name}.serve`);
-          } catch (error) {
-            // Of another coroutine it is an error as any: `join` of one that was cancelled, say.
-            const isOurEnd = currentCoroutine()?.isCancelled && isNetError(error, "ECANCELED");
-            if (!isOurEnd) {
-              self.#failed++;
-              onError(error, connection);
-            }
-          } finally {
-            connection.abort();
-            active--;
-            // All: the first in the queue may be another `serve`, which has no slot free.
-            self.slots.wakeAll();
-          }
-        });
-        active++;
-      } catch (error) {
-        connection.abort();
-        throw error;
-      }
-    }
+    const service: Service<C> = {
+      active: 0,
+      call: `${this.#kind.name}.serve`,
+      handler,
+      failed: (error, connection) => {
+        this.#failed++;
+        onError(error, connection);
+      },
+      // All: the first in the queue may be another `serve`, which has no slot free.
+      freed: () => this.slots.wakeAll(),
+    };
     try {
-      for (;;)
-        yield* serveOne(yield* this.#acceptForServe(() => active, max, onShortage), handlers);
+      for (;;) {
+        const accepted = yield* this.#acceptForServe(() => service.active, max, onShortage);
+        yield* new Served(service, accepted).start(handlers);
+      }
     } finally {
       this.close();
       yield* shield(-1, () => endHandlers(handlers, graceMs));
@@ -307,14 +280,6 @@ export class Listener<C extends Accepted> implements ListenerSink {
       },
     };
   }
-}
-
-const HANDLER_RULE = "handler must be a generator function or return an operation";
-
-/** @returns what a handler has made, which from an async function is a promise */
-function handled(made: Operation<unknown>, call: string): Operation<unknown> {
-  if (typeof made?.[Symbol.iterator] === "function") return made;
-  throw new TypeError(`${call}: ${HANDLER_RULE}`);
 }
 
 /** Options of `serve`, checked. */

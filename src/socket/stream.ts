@@ -58,10 +58,12 @@ export class Stream implements FlowSink {
   readonly #calls: StreamCalls;
   /** Whom errors name; null: the peer. */
   readonly #named: Endpoint | null;
-  readonly #ownership: Ownership;
-  readonly readers: WaitQueue = new WaitQueue();
-  readonly writers: WaitQueue = new WaitQueue();
-  readonly closers: WaitQueue = new WaitQueue();
+  /** Null: no coroutine owns it. */
+  #ownership: Ownership | null;
+  // Made when somebody waits for the first time.
+  #readers: WaitQueue | null = null;
+  #writers: WaitQueue | null = null;
+  #closers: WaitQueue | null = null;
   #isOpen = true;
   #isClosing = false;
   #isDone = false;
@@ -109,12 +111,12 @@ export class Stream implements FlowSink {
   /** As `TcpConnection.done`. */
   done(): void {
     const { done } = this.#calls;
-    if (!this.#isOpen) throw netError("EBADF", done, this.#ownership.detailOf(EBADF));
+    if (!this.#isOpen) throw netError("EBADF", done, this.#ownership?.detailOf(EBADF));
     if (this.#isDone) throw netError("EPIPE", done);
     const { failure } = this.flow;
     if (failure !== 0) throw this.errorOf(failure, done);
     this.#finish();
-    this.writers.wakeAll();
+    this.#writers?.wakeAll();
     this.#loop.kick();
   }
 
@@ -132,7 +134,7 @@ export class Stream implements FlowSink {
   release(): void {
     if (!this.#isOpen) return;
     this.#leave();
-    this.#ownership.release();
+    this.#ownership?.release();
     this.#letGo();
   }
 
@@ -141,34 +143,54 @@ export class Stream implements FlowSink {
     if (!this.#isOpen && !this.#isClosing) return;
     this.#isClosing = false;
     this.#leave();
-    this.#ownership.release();
+    this.#ownership?.release();
     this.#reset();
   }
 
   /** As `TcpConnection.moveTo`. */
   moveTo(bundle: Bundle): void {
     const { moveTo } = this.#calls;
-    if (!this.#isOpen) throw netError("EBADF", moveTo, this.#ownership.detailOf(EBADF));
+    if (!this.#isOpen) throw netError("EBADF", moveTo, this.#ownership?.detailOf(EBADF));
+    this.#ownership ??= new Ownership(this);
     this.#ownership.moveTo(moveTo, bundle);
   }
 
   /** Hands it to the running coroutine. */
   moveToCurrent(): void {
     const owner = currentCoroutine();
-    if (owner !== null) this.#ownership.moveTo(this.#calls.moveTo, owner.bundleForOwn());
+    if (owner !== null) this.moveTo(owner.bundleForOwn());
   }
 
   /** No coroutine owns it any more: whoever holds it sees to its end. */
   disown(): void {
-    this.#ownership.release();
+    this.#ownership?.release();
+    this.#ownership = null;
+  }
+
+  /** Where those wait who receive. */
+  get readers(): WaitQueue {
+    this.#readers ??= new WaitQueue();
+    return this.#readers;
+  }
+
+  /** Where those wait who send. */
+  get writers(): WaitQueue {
+    this.#writers ??= new WaitQueue();
+    return this.#writers;
+  }
+
+  /** Where those wait who close. */
+  get closers(): WaitQueue {
+    this.#closers ??= new WaitQueue();
+    return this.#closers;
   }
 
   /** From the flow: marks, resumes nobody. */
   flowEvents(events: number): void {
-    if ((events & (EVENT_READABLE | EVENT_STATE)) !== 0) this.readers.wakeAll();
-    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.writers.wakeAll();
+    if ((events & (EVENT_READABLE | EVENT_STATE)) !== 0) this.#readers?.wakeAll();
+    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.#writers?.wakeAll();
     // A flow may tell of an acknowledgement of everything by either.
-    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.closers.wakeAll();
+    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.#closers?.wakeAll();
   }
 
   /**
@@ -286,7 +308,7 @@ export class Stream implements FlowSink {
   endClose(isOrderly: boolean): void {
     if (!this.#isClosing) return;
     this.#isClosing = false;
-    this.#ownership.release();
+    this.#ownership?.release();
     if (isOrderly) this.#letGo();
     else this.#reset();
   }
@@ -302,7 +324,7 @@ export class Stream implements FlowSink {
 
   /** The error of a call on this stream. @param message - says more than the code */
   errorOf(errno: number, syscall: string, message?: string): NetError {
-    const detail = message ?? this.#ownership.detailOf(errno);
+    const detail = message ?? this.#ownership?.detailOf(errno);
     return endpointError(errno, syscall, this.#named ?? this.flow.remoteEnd, detail);
   }
 
@@ -321,9 +343,9 @@ export class Stream implements FlowSink {
   /** From now on every call is EBADF, those that wait included. */
   #leave(): void {
     this.#isOpen = false;
-    this.readers.wakeAll();
-    this.writers.wakeAll();
-    this.closers.wakeAll();
+    this.#readers?.wakeAll();
+    this.#writers?.wakeAll();
+    this.#closers?.wakeAll();
   }
 
   #letGo(): void {

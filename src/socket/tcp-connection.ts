@@ -138,6 +138,11 @@ export class TcpConnection {
     this.#stream.moveTo(bundle);
   }
 
+  /** @internal No coroutine owns the connection any more: whoever holds it sees to its end. */
+  disown(): void {
+    this.#stream.disown();
+  }
+
   /** @internal Hands the connection to the running coroutine. */
   moveToCurrent(): void {
     this.#stream.moveToCurrent();

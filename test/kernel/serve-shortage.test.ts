@@ -19,7 +19,7 @@ class Numbered {
     this.number = number;
   }
   abort(): void {}
-  moveToCurrent(): void {}
+  disown(): void {}
 }
 
 /** A listening place: a queue of connections, by number, and of errors. */

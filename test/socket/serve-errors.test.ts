@@ -71,6 +71,27 @@ describe("errors of serve", () => {
     });
   });
 
+  it("resets the connection of a handler that ends in no way", async () => {
+    vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    await scene(function* ({ server, client }) {
+      const listener = yield* tcp.listen({ port: 80, context: server });
+      const handler = function* (): Operation<void> {
+        for (;;) {
+          try {
+            yield* sleep(-1);
+          } finally {
+          }
+        }
+      };
+      const serving = yield* go(() => listener.serve(handler));
+      const peer = yield* tcp.connect({ host: "10.0.0.1", port: 80, context: client }, soon());
+      yield* sleep(now() + 100);
+      serving.cancel();
+      const error = yield* failure(() => peer.recvSome(new Uint8Array(1), soon()));
+      expect(error.code).toBe("ECONNRESET");
+    });
+  });
+
   it.each(["EBADF", "ENETDOWN"])("ends with %s also while it serves all it may", async (code) => {
     const [a, b] = createCable();
     await run(
