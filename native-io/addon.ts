@@ -87,6 +87,7 @@ export interface AddonAfPacketOptions {
   readonly receiveBufferBytes: number;
   readonly promiscuous: boolean;
   readonly qdiscBypass: boolean;
+  readonly sendOffload: boolean;
   /** -1: no fanout group. */
   readonly fanoutId: number;
   /** PACKET_FANOUT_*. */

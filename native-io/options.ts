@@ -56,8 +56,16 @@ export interface AfPacketOptions {
   readonly receiveBufferBytes?: number;
   /** Receive frames for other stations too; default false. Virtual interfaces show them anyhow. */
   readonly promiscuous?: boolean;
-  /** Send past the interface's queueing discipline; default true: lower latency. */
+  /**
+   * Send past the interface's queueing discipline; default true: lower latency. It ends with the
+   * first super-segment that the device does not cut up itself: the way through does it.
+   */
   readonly qdiscBypass?: boolean;
+  /**
+   * Leave checksums and the cutting up of super-segments of up to 64 KB to the kernel and the
+   * device; default true. False: every frame is sent finished, and none is longer than the MTU.
+   */
+  readonly sendOffload?: boolean;
   /** Share the interface with other drivers, one per core. Default: none. */
   readonly fanout?: FanoutOptions;
 }
@@ -107,6 +115,7 @@ const AF_PACKET_KEYS: readonly (keyof AfPacketOptions)[] = [
   "receiveBufferBytes",
   "promiscuous",
   "qdiscBypass",
+  "sendOffload",
   "fanout",
 ];
 const TAP_KEYS: readonly (keyof TapOptions)[] = [
@@ -161,6 +170,7 @@ export function checkAfPacket(options: AfPacketOptions): AddonAfPacketOptions {
     ),
     promiscuous: flag("promiscuous", options.promiscuous ?? false),
     qdiscBypass: flag("qdiscBypass", options.qdiscBypass ?? true),
+    sendOffload: flag("sendOffload", options.sendOffload ?? true),
     fanoutId: fanout === undefined ? -1 : integer("fanout.id", fanout.id, 0, 65_535),
     fanoutMode: fanout === undefined ? 0 : FANOUT_MODES[fanout.mode],
   };

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // One mapping, which is the frame memory that the stack reads and writes:
 //
-//   | rx ring: slots of rx_frame_bytes_ | tx ring: slots of tx_slot_bytes_ | whole frames |
+//   | rx ring: slots of rx_frame_bytes_ | whole frames | tx slots, see virtio-tx.h |
+//
+// Two sockets: one receives by a ring (TPACKET_V2). The other sends by sendmmsg(): a tx ring takes
+// no frame longer than its slots, copies no less on the way to a virtual device, and needs its
+// slots watched until the device has done with them.
 //
 // Ring slots are small (2 KB for an MTU of 1500), so that the ring is deep and its working set
 // stays in the cache. A local peer or GRO sends super-frames of up to 64 KB, which do not fit;
@@ -35,8 +39,8 @@ constexpr size_t kRxBatch = 256;
 // Where the kernel puts the frame behind its slot header: at most 66 bytes for Ethernet
 // (TPACKET2_HDRLEN plus alignment of the network header), asked for with room to spare.
 constexpr size_t kRxHeadroomBytes = 96;
-// Where the kernel looks for the frame in a tx slot.
-constexpr size_t kTxDataOffset = TPACKET2_HDRLEN - sizeof(sockaddr_ll);
+// Frames per system call.
+constexpr size_t kTxBatch = 64;
 constexpr size_t kVlanTagBytes = 4;
 constexpr size_t kMinSlotBytes = 2048;
 constexpr size_t kPageBytes = 4096;
@@ -81,19 +85,21 @@ std::unique_ptr<AfPacket> AfPacket::Open(const AfPacketOptions& options, Failure
   std::unique_ptr<AfPacket> driver(new AfPacket());
   bool opened = false;
   const bool entered = RunInNamespace(
-      options.netns, [&] { opened = driver->OpenSocket(options, failure); }, failure);
+      options.netns, [&] { opened = driver->OpenSockets(options, failure); }, failure);
   if (!entered || !opened) return nullptr;
   if (!driver->SetOptions(options, failure)) return nullptr;
-  if (!driver->SetRings(options, failure)) return nullptr;
+  if (!driver->SetMemory(options, failure)) return nullptr;
   if (!driver->Bind(options, failure)) return nullptr;
   if (!driver->Join(options, failure)) return nullptr;
   return driver;
 }
 
-bool AfPacket::OpenSocket(const AfPacketOptions& options, Failure* failure) {
-  // Protocol 0: nothing is received before the rings are there and Bind names the interface.
-  fd_ = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd_.valid()) {
+bool AfPacket::OpenSockets(const AfPacketOptions& options, Failure* failure) {
+  // Protocol 0: nothing is received, on the second never, on the first not before the ring is
+  // there and Bind names the interface.
+  for (UniqueFd* fd : {&fd_, &tx_fd_}) {
+    *fd = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (fd->valid()) continue;
     const int error = errno;
     if (error == EPERM || error == EACCES) {
       failure->Set(EPERM,
@@ -128,96 +134,94 @@ bool AfPacket::SetOptions(const AfPacketOptions& options, Failure* failure) {
     failure->Set(errno, "this kernel has no TPACKET_V2 rings");
     return false;
   }
-  // A frame that the kernel cannot send is skipped instead of blocking all behind it (see Commit).
-  if (!SetInt(fd, SOL_PACKET, PACKET_LOSS, 1) || !SetInt(fd, SOL_PACKET, PACKET_COPY_THRESH, 1)) {
-    failure->Set(errno, "this kernel lacks PACKET_LOSS or PACKET_COPY_THRESH");
+  if (!SetInt(fd, SOL_PACKET, PACKET_COPY_THRESH, 1) ||
+      !SetInt(tx_fd_.get(), SOL_PACKET, PACKET_VNET_HDR, 1)) {
+    failure->Set(errno, "this kernel lacks PACKET_COPY_THRESH or PACKET_VNET_HDR");
     return false;
   }
   // Refused by kernels before 4.20: Accept looks at the packet type as well.
   SetInt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-  if (options.qdisc_bypass && !SetInt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1)) {
+  if (options.qdisc_bypass && !SetInt(tx_fd_.get(), SOL_PACKET, PACKET_QDISC_BYPASS, 1)) {
     failure->Set(errno, "qdiscBypass: refused by this kernel; open with qdiscBypass: false");
     return false;
   }
+  bypasses_qdisc_ = options.qdisc_bypass;
   SetBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.receive_buffer_bytes);
-  SetBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, 4 << 20);
+  SetBuffer(tx_fd_.get(), SO_SNDBUFFORCE, SO_SNDBUF, 4 << 20);
   return true;
 }
 
-bool AfPacket::SetRings(const AfPacketOptions& options, Failure* failure) {
+bool AfPacket::SetMemory(const AfPacketOptions& options, Failure* failure) {
   const size_t frame = static_cast<size_t>(mtu_) + kEthernetHeaderBytes + kVlanTagBytes;
   const auto asked = static_cast<size_t>(options.rx_frame_bytes);
   rx_frame_bytes_ = SlotBytes((asked == 0 ? frame : asked) + kRxHeadroomBytes);
   rx_slots_ = static_cast<size_t>(options.rx_slots);
-  tx_slot_bytes_ = SlotBytes(frame + kTxDataOffset);
-  tx_frame_bytes_ = static_cast<int32_t>(tx_slot_bytes_ - kTxDataOffset);
   const auto tx_slots = static_cast<size_t>(options.tx_slots);
-  tx_offset_ = rx_slots_ * rx_frame_bytes_;
-  whole_offset_ = tx_offset_ + tx_slots * tx_slot_bytes_;
-  if (whole_offset_ > kMaxRingBytes) {
+  const size_t rx_bytes = rx_slots_ * rx_frame_bytes_;
+  const size_t tx_bytes = tx_slots * VirtioTx::SlotBytes(mtu_);
+  if (rx_bytes + tx_bytes > kMaxRingBytes) {
     failure->Set(EINVAL, "rxSlots, rxFrameBytes, txSlots: rings of " +
-                             std::to_string(whole_offset_ >> 20) + " MiB are asked for, at most " +
-                             std::to_string(kMaxRingBytes >> 20) + " MiB are allowed");
+                             std::to_string((rx_bytes + tx_bytes) >> 20) +
+                             " MiB are asked for, at most " + std::to_string(kMaxRingBytes >> 20) +
+                             " MiB are allowed");
     return false;
   }
-  if (!SetRing(PACKET_RX_RING, rx_frame_bytes_, rx_slots_, "rxSlots, rxFrameBytes", failure) ||
-      !SetRing(PACKET_TX_RING, tx_slot_bytes_, tx_slots, "txSlots", failure)) {
-    return false;
-  }
+  if (!SetRxRing(failure)) return false;
+  whole_offset_ = rx_bytes;
   whole_bytes_ = kWholeBytes;
+  const size_t tx_offset = whole_offset_ + whole_bytes_;
   // Half of the ring at most: the other half receives while the stack reads the first.
   const size_t rx_entries = std::min(kRxBatch, rx_slots_ / 2);
-  if (!memory_.Allocate(whole_offset_ + whole_bytes_, rx_entries, tx_slots) ||
-      !memory_.MapDevice(fd_.get(), whole_offset_)) {
+  if (!memory_.Allocate(tx_offset + tx_bytes, rx_entries, tx_slots) ||
+      !memory_.MapDevice(fd_.get(), rx_bytes)) {
     failure->Set(errno, std::string("mapping the rings failed: ") + std::strerror(errno) +
                             "; fewer rxSlots or txSlots need less memory");
     return false;
   }
-  for (size_t slot = 0; slot < tx_slots; slot++) {
-    memory_.tx()[slot].offset =
-        static_cast<int32_t>(tx_offset_ + slot * tx_slot_bytes_ + kTxDataOffset);
-  }
-  tx_is_void_.assign(tx_slots, 0);
+  tx_.Place(&memory_, tx_offset, mtu_, options.send_offload);
+  tx_frame_bytes_ = tx_.frame_bytes();
+  tso_max_bytes_ = options.send_offload ? kMaxPacketBytes : 0;
   return true;
 }
 
-bool AfPacket::SetRing(int ring, size_t frame_bytes, size_t slots, const char* names,
-                       Failure* failure) {
-  // Blocks hold a whole number of slots and no rest, so that slot n lies at n * frame_bytes.
-  size_t block_bytes = frame_bytes;
+bool AfPacket::SetRxRing(Failure* failure) {
+  // Blocks hold a whole number of slots and no rest, so that slot n lies at n * rx_frame_bytes_.
+  size_t block_bytes = rx_frame_bytes_;
   size_t block_slots = 1;
-  while (frame_bytes <= kPageBytes && block_bytes < kMaxBlockBytes &&
-         slots % (block_slots * 2) == 0) {
+  while (rx_frame_bytes_ <= kPageBytes && block_bytes < kMaxBlockBytes &&
+         rx_slots_ % (block_slots * 2) == 0) {
     block_bytes *= 2;
     block_slots *= 2;
   }
   tpacket_req request{};
-  request.tp_frame_size = static_cast<unsigned>(frame_bytes);
-  request.tp_frame_nr = static_cast<unsigned>(slots);
+  request.tp_frame_size = static_cast<unsigned>(rx_frame_bytes_);
+  request.tp_frame_nr = static_cast<unsigned>(rx_slots_);
   request.tp_block_size = static_cast<unsigned>(block_bytes);
-  request.tp_block_nr = static_cast<unsigned>(slots / block_slots);
+  request.tp_block_nr = static_cast<unsigned>(rx_slots_ / block_slots);
   if (block_bytes % kPageBytes == 0 &&
-      setsockopt(fd_.get(), SOL_PACKET, ring, &request, sizeof(request)) == 0) {
+      setsockopt(fd_.get(), SOL_PACKET, PACKET_RX_RING, &request, sizeof(request)) == 0) {
     return true;
   }
   const int error = block_bytes % kPageBytes == 0 ? errno : EINVAL;
-  failure->Set(error, std::string(names) + ": the kernel refused a ring of " +
-                          std::to_string(slots) + " slots of " + std::to_string(frame_bytes) +
-                          " bytes (" + std::strerror(error) + ")");
+  failure->Set(error, "rxSlots, rxFrameBytes: the kernel refused a ring of " +
+                          std::to_string(rx_slots_) + " slots of " +
+                          std::to_string(rx_frame_bytes_) + " bytes (" + std::strerror(error) +
+                          ")");
   return false;
 }
 
 bool AfPacket::Bind(const AfPacketOptions& options, Failure* failure) {
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
-  address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = interface_index_;
-  if (bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    failure->Set(errno,
-                 "binding to interface " + options.interface + " failed: " + std::strerror(errno));
-    return false;
-  }
-  return true;
+  const auto bind_to = [&](const UniqueFd& fd, uint16_t protocol) {
+    address.sll_protocol = htons(protocol);
+    return bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+  };
+  if (bind_to(tx_fd_, 0) && bind_to(fd_, ETH_P_ALL)) return true;
+  failure->Set(errno,
+               "binding to interface " + options.interface + " failed: " + std::strerror(errno));
+  return false;
 }
 
 bool AfPacket::Join(const AfPacketOptions& options, Failure* failure) {
@@ -265,19 +269,14 @@ int32_t AfPacket::Poll() {
 }
 
 bool AfPacket::HasWork() {
-  if (is_down_ || rx_held_ > 0 || tx_sent_ != tx_queued_) return true;
-  if (static_cast<uint32_t>(memory_.control()[kTxTail]) != tx_queued_) return true;
+  if (is_down_ || rx_held_ > 0) return true;
+  if (static_cast<uint32_t>(memory_.control()[kTxTail]) != tx_given_back_) return true;
   LookAtDevice(memory_.status()->now_ms);
   return is_down_ || (LoadStatus(RxSlot(rx_next_)) & TP_STATUS_USER) != 0;
 }
 
 tpacket2_hdr* AfPacket::RxSlot(size_t index) const {
   return reinterpret_cast<tpacket2_hdr*>(memory_.base() + index * rx_frame_bytes_);
-}
-
-tpacket2_hdr* AfPacket::TxSlot(uint32_t counter) const {
-  const size_t slot = counter & (memory_.tx_slots() - 1);
-  return reinterpret_cast<tpacket2_hdr*>(memory_.base() + tx_offset_ + slot * tx_slot_bytes_);
 }
 
 void AfPacket::ReleaseReceived() {
@@ -291,70 +290,79 @@ void AfPacket::ReleaseReceived() {
 
 void AfPacket::Transmit(double now_ms) {
   const auto tail = static_cast<uint32_t>(memory_.control()[kTxTail]);
-  // The tail is the stack's; one that overtakes the ring must not make us touch slots in flight.
-  const auto slots = static_cast<uint32_t>(memory_.tx_slots());
-  while (tx_queued_ != tail && tx_queued_ - tx_given_back_ < slots) Commit(tx_queued_++);
-  if (tx_sent_ != tx_queued_) Kick(now_ms);
-  if (tx_given_back_ != tx_queued_) Reclaim();
-}
-
-// Hands one slot to the kernel. A frame that cannot be sent is handed over with length 0: the
-// kernel walks the ring in order and, with PACKET_LOSS, skips that one quietly.
-void AfPacket::Commit(uint32_t counter) {
-  const size_t slot = counter & (memory_.tx_slots() - 1);
-  const Descriptor& descriptor = memory_.tx()[slot];
-  tpacket2_hdr* header = TxSlot(counter);
-  uint8_t* frame = reinterpret_cast<uint8_t*>(header) + kTxDataOffset;
-  const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));
-  bool is_good =
-      length >= kEthernetHeaderBytes && length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;
-  if (is_good && (descriptor.flags & kTxChecksum) != 0) {
-    is_good = FinishChecksum(frame, length, descriptor.checksum);
-  }
-  tx_is_void_[slot] = is_good ? 0 : 1;
-  header->tp_len = is_good ? static_cast<uint32_t>(length) : 0;
-  StoreStatus(header, TP_STATUS_SEND_REQUEST);
-}
-
-void AfPacket::Kick(double now_ms) {
-  const ssize_t result = send(fd_.get(), nullptr, 0, MSG_DONTWAIT);
-  const int error = result < 0 ? errno : 0;
-  const uint32_t before = tx_sent_;
-  while (tx_sent_ != tx_queued_ && LoadStatus(TxSlot(tx_sent_)) != TP_STATUS_SEND_REQUEST) {
-    tx_sent_++;
-  }
-  if (error == ENETDOWN || error == ENXIO || error == ENODEV) is_down_ = true;
-  // EAGAIN and ENOBUFS mean later, never lost: the slots stay as they are for the next poll.
-  if (tx_sent_ != before || tx_sent_ == tx_queued_) {
-    tx_stalled_since_ms_ = 0;
-  } else if (tx_stalled_since_ms_ == 0) {
-    tx_stalled_since_ms_ = now_ms;
-  } else if (now_ms - tx_stalled_since_ms_ > kTxStallMs) {
-    DropStalled();
-  }
-}
-
-void AfPacket::DropStalled() {
-  for (uint32_t counter = tx_sent_; counter != tx_queued_; counter++) {
-    TxSlot(counter)->tp_len = 0;
-    tx_is_void_[counter & (memory_.tx_slots() - 1)] = 1;
-  }
-}
-
-void AfPacket::Reclaim() {
-  Status* status = memory_.status();
-  while (tx_given_back_ != tx_sent_) {
-    tpacket2_hdr* header = TxSlot(tx_given_back_);
-    if (LoadStatus(header) != TP_STATUS_AVAILABLE) break;
-    if (tx_is_void_[tx_given_back_ & (memory_.tx_slots() - 1)] != 0) {
-      status->tx_dropped++;
-    } else {
-      status->tx_frames++;
-      status->tx_bytes += header->tp_len;
-    }
-    tx_given_back_++;
+  // The tail is the stack's: one that overtakes the ring must not keep us here.
+  const auto most = static_cast<uint32_t>(memory_.tx_slots());
+  const uint32_t end = tail - tx_given_back_ > most ? tx_given_back_ + most : tail;
+  while (tx_given_back_ != end && SendBatch(end, now_ms)) {
   }
   memory_.control()[kTxHead] = static_cast<int32_t>(tx_given_back_);
+}
+
+// Sends frames of the slots up to `end`, as many as one system call takes. False when the rest has
+// to wait.
+bool AfPacket::SendBatch(uint32_t end, double now_ms) {
+  std::array<iovec, kTxBatch> frames;
+  std::array<mmsghdr, kTxBatch> messages;
+  std::array<uint32_t, kTxBatch + 1> slots;
+  size_t count = 0;
+  uint32_t next = tx_given_back_;
+  for (; next != end && count < kTxBatch; next++) {
+    const VirtioTx::Verdict verdict = tx_.Prepare(next, &frames[count]);
+    if (verdict == VirtioTx::Verdict::kRefuse) break;
+    if (verdict == VirtioTx::Verdict::kEmpty) continue;
+    messages[count] = {};
+    messages[count].msg_hdr.msg_iov = &frames[count];
+    messages[count].msg_hdr.msg_iovlen = 1;
+    slots[count++] = next;
+  }
+  slots[count] = next;
+  if (count == 0) {
+    // Empty slots, or a frame that makes no sense.
+    if (next != end) memory_.status()->tx_dropped++;
+    tx_given_back_ = next == end ? end : next + 1;
+    return true;
+  }
+  const int sent =
+      sendmmsg(tx_fd_.get(), messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+  if (sent <= 0) return Refused(slots[0], errno, end, now_ms);
+  for (int i = 0; i < sent; i++) {
+    memory_.status()->tx_bytes +=
+        static_cast<double>(frames[static_cast<size_t>(i)].iov_len - kVirtioNetHeaderBytes);
+  }
+  memory_.status()->tx_frames += sent;
+  tx_given_back_ = slots[static_cast<size_t>(sent)];
+  tx_stalled_since_ms_ = 0;
+  return true;
+}
+
+// The kernel did not take the frame in that slot. True when the others may be tried.
+bool AfPacket::Refused(uint32_t slot, int error, uint32_t end, double now_ms) {
+  if (error == ENETDOWN || error == ENXIO || error == ENODEV) {
+    is_down_ = true;
+    return false;
+  }
+  const size_t index = slot & (memory_.tx_slots() - 1);
+  if (error == ENOBUFS && bypasses_qdisc_ && (memory_.tx()[index].flags & kTxSegment) != 0) {
+    // A device that does not cut segments up, or not so long ones. Past the queueing discipline
+    // nobody does it in its place.
+    bypasses_qdisc_ = false;
+    return SetInt(tx_fd_.get(), SOL_PACKET, PACKET_QDISC_BYPASS, 0);
+  }
+  if (error != EAGAIN && error != EINTR) {
+    // ENOBUFS among others: the device or its queue has dropped it.
+    memory_.status()->tx_dropped++;
+    tx_given_back_ = slot + 1;
+    return true;
+  }
+  // The socket's buffer is full of frames that the device has not sent yet.
+  if (tx_stalled_since_ms_ == 0) tx_stalled_since_ms_ = now_ms;
+  if (now_ms - tx_stalled_since_ms_ <= kTxStallMs) return false;
+  for (iovec unused; tx_given_back_ != end; tx_given_back_++) {
+    if (tx_.Prepare(tx_given_back_, &unused) != VirtioTx::Verdict::kEmpty) {
+      memory_.status()->tx_dropped++;
+    }
+  }
+  return false;
 }
 
 int32_t AfPacket::Receive() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// AF_PACKET with TPACKET_V2 rings both ways (packet(7), Documentation/networking/packet_mmap.rst).
-// TPACKET_V3 is left out: it hands over blocks by a timer, which costs up to a millisecond.
+// AF_PACKET with a TPACKET_V2 ring to receive (packet(7),
+// Documentation/networking/packet_mmap.rst). TPACKET_V3 is left out: it hands over blocks by a
+// timer, which costs up to a millisecond.
 
 #ifndef CARAWAY_NATIVE_IO_AF_PACKET_H_
 #define CARAWAY_NATIVE_IO_AF_PACKET_H_
@@ -9,10 +10,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "driver-contract.h"
 #include "unique-fd.h"
+#include "virtio-tx.h"
 
 struct tpacket2_hdr;
 
@@ -27,6 +28,7 @@ struct AfPacketOptions {
   int32_t receive_buffer_bytes = 0;
   bool promiscuous = false;
   bool qdisc_bypass = true;
+  bool send_offload = true;
   int32_t fanout_id = -1;  // -1: none
   int32_t fanout_mode = 0;
   bool has_mac = false;
@@ -45,19 +47,17 @@ class AfPacket final : public Driver {
  private:
   AfPacket() = default;
 
-  bool OpenSocket(const AfPacketOptions& options, Failure* failure);
+  bool OpenSockets(const AfPacketOptions& options, Failure* failure);
   bool SetOptions(const AfPacketOptions& options, Failure* failure);
-  bool SetRings(const AfPacketOptions& options, Failure* failure);
-  bool SetRing(int ring, size_t frame_bytes, size_t slots, const char* names, Failure* failure);
+  bool SetMemory(const AfPacketOptions& options, Failure* failure);
+  bool SetRxRing(Failure* failure);
   bool Bind(const AfPacketOptions& options, Failure* failure);
   bool Join(const AfPacketOptions& options, Failure* failure);
 
   void ReleaseReceived();
   void Transmit(double now_ms);
-  void Commit(uint32_t counter);
-  void Kick(double now_ms);
-  void DropStalled();
-  void Reclaim();
+  bool SendBatch(uint32_t end, double now_ms);
+  bool Refused(uint32_t slot, int error, uint32_t end, double now_ms);
   int32_t Receive();
   bool Locate(const tpacket2_hdr& header, uint32_t status, Descriptor* out);
   bool Judge(const tpacket2_hdr& header, uint32_t status, Descriptor* out);
@@ -65,9 +65,9 @@ class AfPacket final : public Driver {
   void CountOverruns();
 
   tpacket2_hdr* RxSlot(size_t index) const;
-  tpacket2_hdr* TxSlot(uint32_t counter) const;
 
-  UniqueFd fd_;
+  UniqueFd fd_;     // receives
+  UniqueFd tx_fd_;  // sends
   int interface_index_ = 0;
   bool is_down_ = false;
   double next_look_ms_ = 0;
@@ -83,14 +83,10 @@ class AfPacket final : public Driver {
   size_t whole_bytes_ = 0;
   size_t whole_used_ = 0;
 
-  // Counters over the tx ring, as TX_TAIL: given back <= sent <= queued.
-  size_t tx_offset_ = 0;
-  size_t tx_slot_bytes_ = 0;
-  uint32_t tx_given_back_ = 0;
-  uint32_t tx_sent_ = 0;
-  uint32_t tx_queued_ = 0;
-  double tx_stalled_since_ms_ = 0;   // 0: the device takes frames
-  std::vector<uint8_t> tx_is_void_;  // per slot: the kernel is told to skip it
+  bool bypasses_qdisc_ = false;
+  VirtioTx tx_;
+  uint32_t tx_given_back_ = 0;      // a counter, as TX_TAIL
+  double tx_stalled_since_ms_ = 0;  // 0: the kernel takes frames
 };
 
 }  // namespace caraway

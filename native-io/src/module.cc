@@ -100,6 +100,7 @@ Napi::Value OpenAfPacket(const Napi::CallbackInfo& info) {
   options.receive_buffer_bytes = IntOf(given, "receiveBufferBytes");
   options.promiscuous = FlagOf(given, "promiscuous");
   options.qdisc_bypass = FlagOf(given, "qdiscBypass");
+  options.send_offload = FlagOf(given, "sendOffload");
   options.fanout_id = IntOf(given, "fanoutId");
   options.fanout_mode = IntOf(given, "fanoutMode");
   options.has_mac = MacOf(given, &options.mac);

@@ -40,7 +40,7 @@ int32_t VirtioTx::frame_bytes() const { return static_cast<int32_t>(slot_bytes_ 
 VirtioTx::Verdict VirtioTx::Prepare(uint32_t counter, iovec* out) const {
   // The slot is ours to choose, not the descriptor's.
   const size_t slot = counter & (memory_->tx_slots() - 1);
-  const Descriptor& descriptor = memory_->tx()[slot];
+  Descriptor& descriptor = memory_->tx()[slot];
   if (descriptor.length == 0) return Verdict::kEmpty;
   const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));
   const bool is_super = offload_ && (descriptor.flags & kTxSegment) != 0;
@@ -59,10 +59,14 @@ VirtioTx::Verdict VirtioTx::Prepare(uint32_t counter, iovec* out) const {
   return Verdict::kSend;
 }
 
-bool VirtioTx::Describe(const Descriptor& descriptor, uint8_t* frame, size_t length,
+bool VirtioTx::Describe(Descriptor& descriptor, uint8_t* frame, size_t length,
                         VirtioNetHeader* header) const {
   if ((descriptor.flags & kTxChecksum) == 0) return (descriptor.flags & kTxSegment) == 0;
-  if (!offload_) return FinishChecksum(frame, length, descriptor.checksum);
+  if (!offload_) {
+    // Once: a frame that has to wait is prepared again.
+    descriptor.flags = 0;
+    return FinishChecksum(frame, length, descriptor.checksum);
+  }
   // To another socket of this host it is never finished by anybody: the kernel knows that the
   // bytes have not left the host, and finishes it should the frame be forwarded.
   header->flags = kNeedsChecksum;

@@ -38,8 +38,8 @@ inline constexpr uint8_t kDataValid = 2;      // VIRTIO_NET_HDR_F_DATA_VALID
 inline constexpr uint8_t kGsoNone = 0;        // VIRTIO_NET_HDR_GSO_NONE
 inline constexpr uint8_t kGsoTcpIpv4 = 1;     // VIRTIO_NET_HDR_GSO_TCPV4
 
-// Largest super-segment: an IPv4 packet.
-inline constexpr int32_t kMaxPacketBytes = 65535;
+// Largest super-segment, an IPv4 packet: devices take frames that are shorter than 65536 bytes.
+inline constexpr int32_t kMaxPacketBytes = 65535 - static_cast<int32_t>(kEthernetHeaderBytes);
 
 class VirtioTx {
  public:
@@ -60,7 +60,7 @@ class VirtioTx {
   Verdict Prepare(uint32_t counter, iovec* out) const;
 
  private:
-  bool Describe(const Descriptor& descriptor, uint8_t* frame, size_t length,
+  bool Describe(Descriptor& descriptor, uint8_t* frame, size_t length,
                 VirtioNetHeader* header) const;
   bool DescribeSegments(const Descriptor& descriptor, const uint8_t* frame, size_t length,
                         VirtioNetHeader* header) const;

@@ -43,14 +43,16 @@ function commitLong(driver: NativeDriver, bytes: Uint8Array, flags: number): voi
 }
 
 describeWithNic("super-segments to send", () => {
-  describe.each(["tap"] as const)("%s", (kind) => {
+  describe.each(["tap", "af_packet"] as const)("%s", (kind) => {
     let netns: NetNs;
     let driver: NativeDriver;
     /** Sees what arrives at the kernel. */
     let watcher: NativeDriver;
+    const watched = kind === "tap" ? "ours0" : "kernel0";
 
     beforeAll(async () => {
       netns = await NetNs.create();
+      if (kind === "af_packet") netns.addVeth("ours0", "kernel0");
     });
     afterAll(() => netns.remove());
 
@@ -61,7 +63,7 @@ describeWithNic("super-segments to send", () => {
         interface: "ours0",
         ...options,
       });
-      watcher = openNativeDriver({ driver: "af_packet", netns: netns.path, interface: "ours0" });
+      watcher = openNativeDriver({ driver: "af_packet", netns: netns.path, interface: watched });
     }
     beforeEach(() => open());
     afterEach(() => {
@@ -82,11 +84,11 @@ describeWithNic("super-segments to send", () => {
     }
 
     it("states how long they may be", () => {
-      expect(driver.capabilities).toMatchObject({ tsoMaxBytes: 65_535, checksumTx: true });
+      expect(driver.capabilities).toMatchObject({ tsoMaxBytes: 65_521, checksumTx: true });
     });
 
     it("arrive whole, of every length, and give all of their slots back", () => {
-      for (const length of [1_461, 3_000, 9_999, 65_535 - 40]) {
+      for (const length of [1_461, 3_000, 9_999, 65_521 - 40]) {
         const sent = tcpFrame(length);
         commitLong(driver, sent, cutInto(1_460));
         const small = ethernetFrame(watcher.macAddress, driver.macAddress, patternAt(length, 60));
@@ -107,7 +109,7 @@ describeWithNic("super-segments to send", () => {
       commitLong(driver, tcpFrame(3_000), cutInto(1_461));
       commitLong(driver, tcpFrame(3_000), (1_460 << 16) | TX_SEGMENT);
       commitLong(driver, tcpFrame(3_000), TX_CHECKSUM);
-      commitLong(driver, new Uint8Array(65_536 + 14), cutInto(1_460));
+      commitLong(driver, new Uint8Array(65_522 + 14), cutInto(1_460));
       commitLong(driver, tcpFrame(3_000).fill(0xff, 46, 47).subarray(0, 60), cutInto(1_000));
       driver.poll(0);
       expect(pollUntil(watcher, () => false, 30)).toEqual([]);
@@ -127,6 +129,20 @@ describeWithNic("super-segments to send", () => {
       driver.poll(0);
       expect(driver.statistics()).toMatchObject({ txFrames: 15, txDropped: 1 });
     });
+
+    if (kind === "af_packet")
+      it("are cut up by the kernel where the device does not", () => {
+        netns.ip("link set ours0 gso_max_size 2000");
+        const sent = tcpFrame(4_000);
+        commitLong(driver, sent, cutInto(1_460));
+        driver.poll(0);
+        const frames = pollUntil(watcher, (got) => got.length === 3);
+        netns.ip("link set ours0 gso_max_size 65536");
+        expect(frames.map((each) => each.bytes.length)).toEqual([1_514, 1_514, 1_134]);
+        const payload = frames.flatMap((each) => [...each.bytes.subarray(HEADER_BYTES)]);
+        expect(Uint8Array.from(payload)).toEqual(sent.subarray(HEADER_BYTES));
+        expect(driver.statistics()).toMatchObject({ txFrames: 1, txDropped: 0 });
+      });
 
     it("are refused without sendOffload, and checksums are finished by the driver", () => {
       driver.close();
