@@ -72,6 +72,8 @@ export interface OpenedDriver {
   readonly mtu: number;
   /** The interface's name as the kernel knows it. */
   readonly interface: string;
+  /** How it is attached, where there is more than one way; else `""`. */
+  readonly mode: string;
   /** Six bytes. */
   readonly macAddress: Uint8Array;
 }
@@ -110,6 +112,27 @@ export interface AddonMemifOptions {
 }
 
 /** Options as the addon wants them: checked, and with nothing left out. */
+export interface AddonAfXdpOptions {
+  readonly interface: string;
+  readonly netns: string;
+  readonly macAddress: Uint8Array | null;
+  /** Four bytes each, network byte order. */
+  readonly addresses: Uint8Array;
+  /** None: all. */
+  readonly ports: Uint16Array;
+  readonly queue: number;
+  /** `XdpMode` of src/xdp-program.h. */
+  readonly mode: number;
+  readonly zeroCopy: boolean;
+  readonly rxSlots: number;
+  readonly txSlots: number;
+  /** 0: what the MTU needs. */
+  readonly frameBytes: number;
+  /** 0, 1, or -1: on veth. */
+  readonly trustUnfinishedChecksums: number;
+}
+
+/** Options as the addon wants them: checked, and with nothing left out. */
 export interface AddonTapOptions {
   readonly interface: string;
   readonly netns: string;
@@ -131,6 +154,8 @@ export interface AddonTapOptions {
 export interface Addon {
   /** Opens an AF_PACKET driver. */
   openAfPacket(options: AddonAfPacketOptions): OpenedDriver | OpenFailure;
+  /** Opens an AF_XDP driver. */
+  openAfXdp(options: AddonAfXdpOptions): OpenedDriver | OpenFailure;
   /** Opens a memif driver. The peer need not be there yet. */
   openMemif(options: AddonMemifOptions): OpenedDriver | OpenFailure;
   /** Opens a TAP driver. */

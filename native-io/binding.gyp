@@ -12,6 +12,7 @@
       "sources": [
         "<(source_dir)/addon.cc",
         "<(source_dir)/af-packet.cc",
+        "<(source_dir)/af-xdp.cc",
         "<(source_dir)/checksum.cc",
         "<(source_dir)/link-info.cc",
         "<(source_dir)/link-watch.cc",
@@ -38,6 +39,8 @@
         "<(source_dir)/tap.cc",
         "<(source_dir)/virtio-tx.cc",
         "<(source_dir)/wake.cc",
+        "<(source_dir)/xdp-filter.cc",
+        "<(source_dir)/xdp-program.cc",
       ],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_CPP_EXCEPTIONS", "_GNU_SOURCE"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-frtti"],

@@ -4,6 +4,7 @@
 // what each of its functions does is told in addon.ts.
 
 import { type Addon, loadAddon, type OpenedDriver } from "./addon.ts";
+import { checkAfXdp } from "./af-xdp-options.ts";
 import { driverError, driverErrorOf } from "./error.ts";
 import { checkMemif } from "./memif-options.ts";
 import { checkAfPacket, checkTap, type NativeDriverOptions } from "./options.ts";
@@ -26,6 +27,7 @@ export {
   STATUS_TX_DROPPED,
   STATUS_TX_FRAMES,
 } from "./addon.ts";
+export type { AfXdpOptions, XdpMode } from "./af-xdp-options.ts";
 export type { DriverError } from "./error.ts";
 export type { MemifOptions } from "./memif-options.ts";
 export type {
@@ -61,7 +63,7 @@ export function requireAddon(): Addon {
  * @returns The shared memory and the handle. `addon.close(handle)` frees both.
  * @throws EACCES: the socket of a memif server may not be made there.
  * @throws EADDRINUSE: another memif server is at that socket.
- * @throws EBUSY: the TAP device is in use.
+ * @throws EBUSY: the TAP device or the queue is in use.
  * @throws EINVAL: an option is wrong; the message names it.
  * @throws EMFILE: 64 drivers are open in this thread.
  * @throws ENETDOWN: the interface is down.
@@ -69,7 +71,7 @@ export function requireAddon(): Addon {
  * @throws ENOENT: there is no such network namespace, no /dev/net/tun, or no folder for the socket.
  * @throws ENOMEM: the rings do not fit into memory.
  * @throws ENOSYS: there is no addon.
- * @throws EOPNOTSUPP: the interface does not carry Ethernet frames.
+ * @throws EOPNOTSUPP: the interface does not carry Ethernet frames, or lacks what was asked for.
  * @throws EPERM: a capability is missing; the message names it.
  */
 export function openDevice(options: NativeDriverOptions): OpenedDriver {
@@ -88,6 +90,10 @@ function opener(options: NativeDriverOptions): (addon: Addon) => ReturnType<Addo
       const checked = checkAfPacket(options);
       return (addon) => addon.openAfPacket(checked);
     }
+    case "af_xdp": {
+      const checked = checkAfXdp(options);
+      return (addon) => addon.openAfXdp(checked);
+    }
     case "memif": {
       const checked = checkMemif(options);
       return (addon) => addon.openMemif(checked);
@@ -100,7 +106,8 @@ function opener(options: NativeDriverOptions): (addon: Addon) => ReturnType<Addo
       // Of JavaScript it may be anything.
       const given: unknown = (options as { readonly driver?: unknown }).driver;
       const shown = typeof given === "string" ? JSON.stringify(given.slice(0, 40)) : String(given);
-      throw driverError("EINVAL", `driver must be "af_packet", "memif" or "tap", got ${shown}`);
+      const kinds = '"af_packet", "af_xdp", "memif" or "tap"';
+      throw driverError("EINVAL", `driver must be ${kinds}, got ${shown}`);
     }
   }
 }

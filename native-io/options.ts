@@ -3,6 +3,7 @@
 // EINVAL and a wrong type a TypeError, both naming the option.
 
 import type { AddonAfPacketOptions, AddonTapOptions } from "./addon.ts";
+import type { AfXdpOptions } from "./af-xdp-options.ts";
 import type { MemifOptions } from "./memif-options.ts";
 import {
   flag,
@@ -102,7 +103,7 @@ export interface TapOptions {
 }
 
 /** Options of every native driver. */
-export type NativeDriverOptions = AfPacketOptions | MemifOptions | TapOptions;
+export type NativeDriverOptions = AfPacketOptions | AfXdpOptions | MemifOptions | TapOptions;
 
 const AF_PACKET_KEYS: readonly (keyof AfPacketOptions)[] = [
   "driver",

@@ -38,12 +38,14 @@ export {
 export type { Driver, DriverCapabilities, DriverStatistics } from "./link/driver.ts";
 export {
   type AfPacketOptions,
+  type AfXdpOptions,
   type FanoutOptions,
   type MemifOptions,
   type NativeDriver,
   type NativeDriverOptions,
   type TapOptions,
   whyNoNativeDriver,
+  type XdpMode,
 } from "./link/native-driver.ts";
 export type { Limits } from "./mctx/limits.ts";
 export type { Context, ContextLeftovers, ContextStatistics } from "./socket/context.ts";

@@ -19,6 +19,10 @@ uint16_t Fold16(uint64_t sum);
 // Whether the frame is an unfragmented IPv4 packet whose TCP or UDP checksum is there and right.
 bool TransportChecksumIsGood(const uint8_t* frame, size_t length);
 
+// Whether its TCP or UDP checksum is the one that a kernel leaves to the NIC: the folded sum of the
+// pseudo-header. A finished one looks the same once in 65,536 times.
+bool TransportChecksumIsUnfinished(const uint8_t* frame, size_t length);
+
 // Finishes the checksum a tx descriptor asks for: `field` is (start << 16) | offset. False when
 // the field lies outside of the frame.
 bool FinishChecksum(uint8_t* frame, size_t length, int32_t field);

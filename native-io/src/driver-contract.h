@@ -63,6 +63,8 @@ class Driver : public Pollable {
   const std::string& interface() const { return interface_; }
   const std::array<uint8_t, kMacBytes>& mac() const { return mac_; }
   int32_t mtu() const { return mtu_; }
+  // How it is attached, where there is more than one way; for messages.
+  virtual const char* mode() const { return ""; }
   // Bytes of frame memory the stack may write behind each tx slot.
   int32_t tx_frame_bytes() const { return tx_frame_bytes_; }
   // Largest IP packet it takes with TX_SEGMENT; 0: none. If it takes any, the memory of the tx

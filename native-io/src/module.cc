@@ -15,6 +15,7 @@
 
 #include "addon.h"
 #include "af-packet.h"
+#include "af-xdp.h"
 #include "clock.h"
 #include "driver-contract.h"
 #include "memif.h"
@@ -84,6 +85,7 @@ Napi::Value DriverObject(Napi::Env env, std::unique_ptr<Driver> opened) {
   result.Set("statusOffset", number(memory.status_offset()));
   result.Set("mtu", driver.mtu());
   result.Set("interface", driver.interface());
+  result.Set("mode", driver.mode());
   result.Set("macAddress",
              Napi::Buffer<uint8_t>::Copy(env, driver.mac().data(), driver.mac().size()));
   return result;
@@ -106,6 +108,30 @@ Napi::Value OpenAfPacket(const Napi::CallbackInfo& info) {
   options.has_mac = MacOf(given, &options.mac);
   Failure failure;
   std::unique_ptr<Driver> driver = AfPacket::Open(options, &failure);
+  if (driver == nullptr) return FailureObject(info.Env(), failure);
+  return DriverObject(info.Env(), std::move(driver));
+}
+
+Napi::Value OpenAfXdp(const Napi::CallbackInfo& info) {
+  const auto given = info[0].As<Napi::Object>();
+  AfXdpOptions options;
+  options.interface = TextOf(given, "interface");
+  options.netns = TextOf(given, "netns");
+  options.queue = static_cast<uint32_t>(IntOf(given, "queue"));
+  options.mode = static_cast<XdpMode>(IntOf(given, "mode"));
+  options.zero_copy = FlagOf(given, "zeroCopy");
+  options.rx_slots = IntOf(given, "rxSlots");
+  options.tx_slots = IntOf(given, "txSlots");
+  options.frame_bytes = IntOf(given, "frameBytes");
+  options.trust_unfinished = IntOf(given, "trustUnfinishedChecksums");
+  options.has_mac = MacOf(given, &options.mac);
+  const auto addresses = given.Get("addresses").As<Napi::Uint8Array>();
+  options.addresses.resize(addresses.ByteLength() / sizeof(uint32_t));
+  std::memcpy(options.addresses.data(), addresses.Data(), addresses.ByteLength());
+  const auto ports = given.Get("ports").As<Napi::Uint16Array>();
+  options.ports.assign(ports.Data(), ports.Data() + ports.ElementLength());
+  Failure failure;
+  std::unique_ptr<Driver> driver = AfXdp::Open(options, &failure);
   if (driver == nullptr) return FailureObject(info.Env(), failure);
   return DriverObject(info.Env(), std::move(driver));
 }
@@ -225,6 +251,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("poll", Napi::Value(env, poll));
   exports.Set("monotonicMs", Napi::Value(env, clock));
   exports.Set("openAfPacket", Napi::Function::New(env, OpenAfPacket));
+  exports.Set("openAfXdp", Napi::Function::New(env, OpenAfXdp));
   exports.Set("openTap", Napi::Function::New(env, OpenTap));
   exports.Set("openMemif", Napi::Function::New(env, OpenMemif));
   exports.Set("armWake", Napi::Function::New(env, ArmWake));

@@ -37,12 +37,14 @@ import {
 
 export type {
   AfPacketOptions,
+  AfXdpOptions,
   DriverError,
   FanoutMode,
   FanoutOptions,
   MemifOptions,
   NativeDriverOptions,
   TapOptions,
+  XdpMode,
 } from "../../native-io/index.ts";
 
 /** Counters of a native driver since it opened. All only grow. */
@@ -95,7 +97,8 @@ export class NativeDriver implements Driver {
   /** Takes over an opened device; {@link openNativeDriver} is the way to get one. */
   constructor(kind: string, opened: OpenedDriver, addon: Addon) {
     const { buffer } = opened;
-    this.name = `${kind}(${opened.interface})`;
+    const how = opened.mode === "" ? "" : `, ${opened.mode}`;
+    this.name = `${kind}(${opened.interface}${how})`;
     this.interfaceName = opened.interface;
     this.macAddress = Uint8Array.from(opened.macAddress);
     this.capabilities = {
@@ -196,11 +199,11 @@ export class NativeDriver implements Driver {
  * Opens a NIC, a TAP device or a memif of this host. Never waits.
  *
  * @param options Which driver, which interface, and how; see {@link AfPacketOptions},
- *   {@link MemifOptions} and {@link TapOptions}.
+ *   {@link AfXdpOptions}, {@link MemifOptions} and {@link TapOptions}.
  * @returns The driver, which the caller must close.
  * @throws EACCES: the socket of a memif server may not be made there.
  * @throws EADDRINUSE: another memif server is at that socket.
- * @throws EBUSY: the TAP device is in use by another process.
+ * @throws EBUSY: the TAP device or the queue is in use by another process.
  * @throws EINVAL: an option is wrong; the message names it.
  * @throws EMFILE: 64 drivers are open in this thread.
  * @throws ENETDOWN: the interface is down.
@@ -208,9 +211,11 @@ export class NativeDriver implements Driver {
  * @throws ENOENT: there is no such network namespace, no /dev/net/tun, or no folder for the socket.
  * @throws ENOMEM: the rings do not fit into memory.
  * @throws ENOSYS: the addon is not there; the message says why.
- * @throws EOPNOTSUPP: the interface does not carry Ethernet frames.
- * @throws EPERM: CAP_NET_RAW, CAP_NET_ADMIN or CAP_SYS_ADMIN is missing; the message says which.
- * @remarks Source: packet(7), Documentation/networking/tuntap.rst.
+ * @throws EOPNOTSUPP: the interface does not carry Ethernet frames, or lacks what was asked for.
+ * @throws EPERM: CAP_NET_RAW, CAP_NET_ADMIN, CAP_BPF or CAP_SYS_ADMIN is missing; the message says
+ *   which.
+ * @remarks Source: packet(7), Documentation/networking/tuntap.rst,
+ *   Documentation/networking/af_xdp.rst.
  * @example
  * ```ts
  * const driver = openNativeDriver({ driver: "af_packet", interface: "veth0" });

@@ -15,13 +15,14 @@ import { ownDriver } from "./stack-context.ts";
  * Opens a NIC, a TAP device or a memif of this host. Give it to `createContext`, which closes it.
  * Until then it belongs to the running coroutine, whose end closes it.
  *
- * @param options - which driver ("af_packet", "memif" or "tap"), which interface, and how
+ * @param options - which driver ("af_packet", "af_xdp", "memif" or "tap"), which interface, and how
  * @returns the open driver
  * @throws NetError EACCES, EADDRINUSE (another memif server is at that socket), EBUSY (the TAP
- *   device is in use), EINVAL (the message names the option), EMFILE, ENETDOWN (the interface is
- *   down), ENODEV (no such interface), ENOENT (no such network namespace, no /dev/net/tun, or no
- *   folder for the socket), ENOMEM, ENOSYS (no addon: the message says why), EOPNOTSUPP, EPERM (the
- *   message names the capability); TypeError
+ *   device or the queue is in use), EINVAL (the message names the option), EMFILE, ENETDOWN (the
+ *   interface is down), ENODEV (no such interface), ENOENT (no such network namespace, no
+ *   /dev/net/tun, or no folder for the socket), ENOMEM, ENOSYS (no addon: the message says why),
+ *   EOPNOTSUPP (the interface lacks what was asked for), EPERM (the message names the capability);
+ *   TypeError
  * @example
  * ```ts
  * const driver = openDriver({ driver: "af_packet", interface: "veth0" });
