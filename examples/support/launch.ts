@@ -26,10 +26,10 @@ export const NETWORK_OPTIONS = {
   driver: {
     help: "Kernel sockets; our stack on a NIC or a TAP device; a simulation.",
     default: "kernel",
-    choices: ["kernel", "af_packet", "tap", "sim"],
+    choices: ["kernel", "af_packet", "af_xdp", "tap", "sim"],
   },
   interface: {
-    help: "af_packet: the NIC. tap: a name for the device.",
+    help: "af_packet, af_xdp: the NIC. tap: a name for the device.",
     default: "",
     value: "<name>",
   },
@@ -160,8 +160,17 @@ function openDevice(settings: NetworkSettings, name: string): Driver {
     const kernelAddress = settings["kernel-address"];
     return openDriver({ driver: "tap", kernelAddress, ...device, ...netns });
   }
-  if (settings.interface === "") usageError(name, "--driver af_packet needs --interface <name>");
-  return openDriver({ driver: "af_packet", interface: settings.interface, ...netns });
+  const nic = settings.interface;
+  if (nic === "") usageError(name, `--driver ${settings.driver} needs --interface <name>`);
+  if (settings.driver === "af_xdp") {
+    return openDriver({
+      driver: "af_xdp",
+      interface: nic,
+      addresses: [hostOf(settings)],
+      ...netns,
+    });
+  }
+  return openDriver({ driver: "af_packet", interface: nic, ...netns });
 }
 
 /** The program on one simulated host, its peer on another; the end of either ends both. */

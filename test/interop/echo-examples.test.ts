@@ -24,9 +24,9 @@ describeWithNic("the echo examples", () => {
     return program;
   }
 
-  it("talk to each other over a veth pair", async () => {
+  it.each(["af_packet", "af_xdp"])("talk to each other over a veth pair, %s", async (driver) => {
     netns.addVeth("veth-a", "veth-b");
-    const nic = ["--driver", "af_packet", "--interface"] as const;
+    const nic = ["--driver", driver, "--interface"] as const;
     const server = start("echo-server", ...nic, "veth-a", "--address", "10.78.0.1/24");
     await server.printed(/listening on 10\.78\.0\.1:7777/);
     const client = start(
@@ -45,6 +45,7 @@ describeWithNic("the echo examples", () => {
     expect(await server.exitCode()).toBe(130);
     expect(server.output).toContain("connections served: 1");
     expect(client.errors + server.errors).toBe("");
+    netns.ip("link del veth-a");
   });
 
   it("talk to each other through the kernel's sockets, by name", async () => {

@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeSocketBehaviour } from "../socket/behaviour.ts";
 import { describeWithNic, type NetNs } from "../support/netns.ts";
-import { overPacket, overTap, twoStackNamespace } from "./support/two-stacks.ts";
+import { overPacket, overTap, overXdp, twoStackNamespace } from "./support/two-stacks.ts";
 
 describeWithNic("socket behaviour on devices", () => {
   let netns: NetNs;
@@ -18,6 +18,13 @@ describeWithNic("socket behaviour on devices", () => {
     describeSocketBehaviour(
       "af_packet",
       overPacket(() => netns),
+    );
+  });
+
+  describe("af_xdp", () => {
+    describeSocketBehaviour(
+      "af_xdp",
+      overXdp(() => netns),
     );
   });
 

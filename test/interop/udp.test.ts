@@ -7,7 +7,7 @@ import { describeDatagramBehaviour } from "../socket/udp-behaviour.ts";
 import { patternAt, patternMismatch } from "../support/byte-pattern.ts";
 import { describeWithNic, type NetNs } from "../support/netns.ts";
 import { codeOf, DRIVERS, KERNEL, type Lab, Machine, NOBODY, OURS } from "./support/machine.ts";
-import { overPacket, overTap, twoStackNamespace } from "./support/two-stacks.ts";
+import { overPacket, overTap, overXdp, twoStackNamespace } from "./support/two-stacks.ts";
 
 const PORT = 7_000;
 /** Payload of a packet of 1,500 bytes. */
@@ -39,6 +39,13 @@ describeWithNic("UDP between two stacks of ours", () => {
     describeDatagramBehaviour(
       "af_packet",
       overPacket(() => netns),
+    );
+  });
+
+  describe("af_xdp", () => {
+    describeDatagramBehaviour(
+      "af_xdp",
+      overXdp(() => netns),
     );
   });
 

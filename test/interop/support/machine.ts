@@ -1,5 +1,5 @@
 // A namespace with the kernel at one end of a wire and a driver of ours at the other: a veth pair
-// with af_packet, or TAP. Each test gets a stack of its own on it.
+// with af_packet or af_xdp, or TAP. Each test gets a stack of its own on it.
 
 import {
   type Context,
@@ -21,7 +21,7 @@ import { NetNs } from "../../support/netns.ts";
 import { Wire } from "./wire.ts";
 
 /** The drivers that the interop tests run on. */
-export const DRIVERS = ["af_packet", "tap"] as const;
+export const DRIVERS = ["af_packet", "af_xdp", "tap"] as const;
 
 /** One of them. */
 export type DriverName = (typeof DRIVERS)[number];
@@ -64,7 +64,7 @@ export class Machine {
   /** Makes the namespace and what is in it. */
   static async create(driver: DriverName): Promise<Machine> {
     const netns = await NetNs.create();
-    if (driver === "af_packet") {
+    if (driver !== "tap") {
       netns.addVeth("kernel0", DEVICE);
       netns.ip(`addr add ${KERNEL}/${BITS} dev kernel0`);
     }
@@ -81,6 +81,9 @@ export class Machine {
     const netns = this.netns.path;
     if (this.driver === "af_packet") {
       return openDriver({ driver: "af_packet", interface: DEVICE, netns });
+    }
+    if (this.driver === "af_xdp") {
+      return openDriver({ driver: "af_xdp", interface: DEVICE, addresses: [OURS], netns });
     }
     const kernelAddress = `${KERNEL}/${BITS}`;
     return openDriver({ driver: "tap", interface: DEVICE, netns, kernelAddress });

@@ -45,6 +45,20 @@ export function overPacket(netns: () => NetNs): SocketNetwork {
   return network(() => [open("veth-a", "10.78.0.1/24"), open("veth-b", "10.78.0.2/24")]);
 }
 
+/** The same, with XDP programs at both ends. */
+export function overXdp(netns: () => NetNs): SocketNetwork {
+  const open = (device: string, address: string): ContextOptions => ({
+    driver: openDriver({
+      driver: "af_xdp",
+      interface: device,
+      addresses: [address],
+      netns: netns().path,
+    }),
+    address: `${address}/24`,
+  });
+  return network(() => [open("veth-a", "10.78.0.1"), open("veth-b", "10.78.0.2")]);
+}
+
 /** Two stacks on TAP devices, the kernel routes. */
 export function overTap(netns: () => NetNs): SocketNetwork {
   const open = (device: string, subnet: string): ContextOptions => ({
