@@ -24,8 +24,9 @@ const DEFAULT_ADDRESS = "10.77.0.2/24";
 /** The options that say what a program runs on. */
 export const NETWORK_OPTIONS = {
   driver: {
-    help: "Kernel sockets; our stack on a NIC or a TAP device; a simulation.",
+    help: "The kernel's sockets; our stack on af_packet, af_xdp or tap; a simulation.",
     default: "kernel",
+    value: "<kind>",
     choices: ["kernel", "af_packet", "af_xdp", "tap", "sim"],
   },
   interface: {
