@@ -3,7 +3,15 @@
 // both sides, each acknowledged, nobody resets.
 
 import { type Comparison, type ComparisonGoal, comparing } from "./support/comparison.ts";
-import { bunAndDeno, cEpoll, kernelSockets, nodeNet, ourStack } from "./support/contestants.ts";
+import {
+  boundOf,
+  bunAndDeno,
+  cEpoll,
+  kernelSockets,
+  nodeNet,
+  ourStack,
+  responder,
+} from "./support/contestants.ts";
 import { CONNECTIONS, type Load, P50, P99 } from "./support/load.ts";
 import type { Suite } from "./support/suite.ts";
 
@@ -18,6 +26,7 @@ const GOALS: readonly ComparisonGoal[] = ["af_xdp", "tap"].flatMap((ours) => {
     { ...both, theirs: "node net", limit: 2.5 },
     { ...both, theirs: "C epoll", limit: 1.2 },
     { ...both, theirs: "C epoll, spinning", limit: 1.2 },
+    { ...both, theirs: boundOf(ours), limit: 0.75 },
   ];
 });
 
@@ -35,6 +44,9 @@ export const comparison: Comparison = {
     ...bunAndDeno(site, PLACE),
     cEpoll(site, PLACE, "block"),
     cEpoll(site, PLACE, "spin"),
+    responder(site, "af_xdp"),
+    responder(site, "tap"),
+    responder(site, "af_packet"),
   ],
   metrics: () => [CONNECTIONS, P50, P99],
 };

@@ -1,9 +1,18 @@
 // SPDX-License-Identifier: MIT
 // The suite `echo`: 64-byte requests over a veth pair, and over a TAP device, from one kernel-TCP
-// client for all.
+// client for all; and from a client on our own stack, which shows what the kernel's hides.
 
 import { type Comparison, type ComparisonGoal, comparing } from "./support/comparison.ts";
-import { bunAndDeno, cEpoll, kernelSockets, nodeNet, ourStack } from "./support/contestants.ts";
+import {
+  boundOf,
+  bunAndDeno,
+  cEpoll,
+  kernelSockets,
+  nodeNet,
+  ourStack,
+  responder,
+  withOurClient,
+} from "./support/contestants.ts";
 import { type Load, type Metric, P50, P99, P999, RATE } from "./support/load.ts";
 import type { Suite } from "./support/suite.ts";
 
@@ -16,6 +25,8 @@ function load(connections: number): Load {
 }
 
 const [ECHO_1, ECHO_16, ECHO_64, ECHO_256] = [load(1), load(16), load(64), load(256)] as const;
+
+const OUR_CLIENT_LOADS = [ECHO_1.name, ECHO_64.name];
 
 type Limits = readonly (readonly [theirs: string, limit: number])[];
 
@@ -42,6 +53,9 @@ const GOALS: readonly ComparisonGoal[] = [
       [SPINNING, 1.2],
     ]),
   ]),
+  ...["af_xdp", "tap", "af_packet"].flatMap((ours) =>
+    goals(ours, ECHO_64, RATE, "at least", [[boundOf(ours), 0.75]]),
+  ),
   ...goals("kernel sockets", ECHO_64, RATE, "at least", [
     ["node net", 1.6],
     ["bun", 1],
@@ -62,6 +76,12 @@ export const comparison: Comparison = {
     ...bunAndDeno(site, PLACE),
     cEpoll(site, PLACE, "block"),
     cEpoll(site, PLACE, "spin"),
+    responder(site, "af_xdp"),
+    responder(site, "tap"),
+    responder(site, "af_packet"),
+    withOurClient(ourStack(site, "af_packet"), "af_packet", OUR_CLIENT_LOADS),
+    withOurClient(ourStack(site, "af_xdp"), "af_xdp", OUR_CLIENT_LOADS),
+    withOurClient(cEpoll(site, PLACE, "spin"), "af_packet", OUR_CLIENT_LOADS),
   ],
   metrics: () => [RATE, P50, P99, P999],
 };

@@ -77,7 +77,7 @@ export interface InsideOutcome {
 }
 
 /** C programs of bench/programs. */
-const PROGRAMS = ["load", "epoll-server"];
+const PROGRAMS = ["load", "epoll-server", "responder"];
 /** More than this of the processors used by others is worth a warning. */
 const TOLERABLE_SHARE = 0.1;
 const START_SECONDS = 0.4;

@@ -21,6 +21,9 @@ const STACK_HOST = "10.77.0.2";
 const TAP_HOST = "10.77.2.2";
 const TAP_KERNEL_ADDRESS = "10.77.2.1/24";
 
+/** A stack of ours on this side of the cable, which the kernel shares with it. */
+const CLIENT_ADDRESS = "10.77.0.9/24";
+
 /** The command of a compiled program of this folder, with what it is told as JSON. */
 export function nodeProgram(name: "server" | "client", options: unknown): string[] {
   const flags = (process.env["CARAWAY_BENCH_NODE_FLAGS"] ?? "").split(" ").filter(Boolean);
@@ -95,4 +98,44 @@ export function bunAndDeno(site: Site, place: KernelPlace): Server[] {
   if (bun !== undefined) start("bun", [bun, "run"], "bun-server.mjs");
   if (deno !== undefined) start("deno", [deno, "run", "--allow-net"], "deno-server.mjs");
   return servers;
+}
+
+/**
+ * The same server, with our stack instead of the kernel at the client's end of the cable: what the
+ * kernel's client takes of each round trip is not in these figures.
+ */
+export function withOurClient(
+  server: Server,
+  kind: "af_packet" | "af_xdp",
+  loads: readonly string[],
+): Server {
+  const driver = { driver: kind, interface: "c0" } as unknown as NativeDriverOptions;
+  const place: StackPlace = { driver, address: CLIENT_ADDRESS };
+  const client = nodeProgram("client", place);
+  return { ...server, name: `${server.name}, our client`, client, loads };
+}
+
+/**
+ * The upper bound: a stateless responder in C on the same driver. It answers as a server would
+ * whose every connection goes well, and has no state, timer or coroutine.
+ */
+export function responder(site: Site, kind: "af_packet" | "af_xdp" | "tap"): Server {
+  const program = site.programs["responder"] ?? "";
+  const name = boundOf(kind);
+  if (kind !== "tap") {
+    const command = [...site.there, program, kind, "s0", STACK_HOST];
+    return { name, host: STACK_HOST, command };
+  }
+  return {
+    name,
+    host: TAP_HOST,
+    command: [program, kind, "t1", TAP_HOST],
+    prepare: `ip tuntap add t1 mode tap; ip addr add ${TAP_KERNEL_ADDRESS} dev t1; ip link set t1 up`,
+    restore: "ip link del t1",
+  };
+}
+
+/** What the upper bound of a driver is called. */
+export function boundOf(kind: string): string {
+  return `responder in C, ${kind}`;
 }
