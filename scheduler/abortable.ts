@@ -10,7 +10,8 @@ import { loopOf } from "./foreign.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
 import { OUTSIDE } from "./reducer.ts";
-import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
+import { PENDING, READY, Wait } from "./wait.ts";
+import { WaitQueue } from "./wait-queue.ts";
 
 class PromiseWait<T> extends Wait<T> {
   readonly #queue: WaitQueue = new WaitQueue();

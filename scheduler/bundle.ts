@@ -11,7 +11,8 @@ import { GoOperation, type Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
 import { checkKnown, checkOperation, refused, toIterator } from "./operation.ts";
-import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
+import { PENDING, READY, Wait } from "./wait.ts";
+import { WaitQueue } from "./wait-queue.ts";
 
 const EBADF = -9;
 const EDEADLK = -35;
@@ -154,14 +155,9 @@ export class Bundle {
   /** @internal Starts a coroutine. */
   start<T>(op: OperationLike<T>, name: string): Coroutine {
     const spawner = current ?? this.parent;
-    const coroutine = new Coroutine(
-      this.loop,
-      this,
-      name,
-      toIterator(op),
-      spawner === null ? null : spawner.deadlineMs,
-    );
-    coroutine.locals = spawner?.locals ?? null;
+    const inherited = spawner === null ? null : spawner.inherited;
+    const coroutine = new Coroutine(this, toIterator(op), inherited);
+    if (name !== "") coroutine.more().name = name;
     coroutine.previousSibling = this.last;
     if (this.last === null) this.first = coroutine;
     else this.last.nextSibling = coroutine;
@@ -247,8 +243,9 @@ export class Bundle {
       // Everyone who waits now hears of a failure.
       const failure = this.takeFailure();
       for (let at = waiting.first; at !== null; at = at.nextInQueue) {
-        at.isHanded = true;
-        (at as BundleWait).failure = failure;
+        const wait = at.wait as BundleWait;
+        wait.isHanded = true;
+        wait.failure = failure;
         failure?.offer();
       }
       waiting.wakeAll();
@@ -361,8 +358,8 @@ export function* bundle(options?: BundleOptions): Operation<Bundle> {
   if (owner === null) return yield* bundleInTask(options);
   yield* refuseIfCancelled("bundle");
   const made = new Bundle(owner.loop, owner, options?.onError ?? null, options?.name ?? "");
-  owner.bundles ??= new Set();
-  owner.bundles.add(made);
+  owner.more().bundles ??= new Set();
+  owner.bundles?.add(made);
   return made;
 }
 

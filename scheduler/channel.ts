@@ -2,8 +2,10 @@
 // Channels: values from one coroutine to another, in order. Without capacity a send meets a
 // receive (rendezvous); with capacity so many values may wait in between.
 
+import { Clause } from "./choose.ts";
 import { NetError } from "./net-error.ts";
-import { PENDING, READY, Wait, type WaitOwner, WaitQueue } from "./wait.ts";
+import { PENDING, READY, Wait } from "./wait.ts";
+import { type Waiter, WaitQueue } from "./wait-queue.ts";
 
 const EPIPE = -32;
 const EBADF = -9;
@@ -93,11 +95,9 @@ export class Channel<T> {
     if (this.isClosed) return EBADF;
     // A send that was blocked when `done` was called still gets through.
     if (this.isDone && !wait.wasBlocked) return EPIPE;
-    const receiver = firstFor(wait, this.receivers) as RecvWait<T> | null;
+    const receiver = firstFor(wait, this.receivers);
     if (receiver !== null) {
-      receiver.value = wait.value;
-      receiver.isHanded = true;
-      this.receivers.wake(receiver);
+      this.give(receiver, wait.value);
       return READY;
     }
     if (this.count < this.capacity) {
@@ -117,10 +117,10 @@ export class Channel<T> {
       if (this.returned.length === 0) this.returned = null;
     } else if (this.count > 0) {
       wait.value = this.shift();
-      const sender = firstFor(wait, this.senders) as SendWait<T> | null;
+      const sender = firstFor(wait, this.senders);
       if (sender !== null) this.put(this.takeFrom(sender));
     } else {
-      const sender = firstFor(wait, this.senders) as SendWait<T> | null;
+      const sender = firstFor(wait, this.senders);
       if (sender === null) return this.isDone ? EPIPE : PENDING;
       wait.value = this.takeFrom(sender);
     }
@@ -131,20 +131,23 @@ export class Channel<T> {
   /** @internal A receiver goes away with a value that it was handed: it is the next to be had. */
   giveBack(value: T): void {
     if (this.isClosed) return;
-    const receiver = this.receivers.first as RecvWait<T> | null;
-    if (receiver === null) {
-      this.returned = [value, ...(this.returned ?? [])];
-      return;
-    }
-    receiver.value = value;
-    receiver.isHanded = true;
+    const receiver = this.receivers.first;
+    if (receiver === null) this.returned = [value, ...(this.returned ?? [])];
+    else this.give(receiver, value);
+  }
+
+  private give(receiver: Waiter, value: T): void {
+    const wait = receiver.wait as RecvWait<T>;
+    wait.value = value;
+    wait.isHanded = true;
     this.receivers.wake(receiver);
   }
 
-  private takeFrom(sender: SendWait<T>): T {
-    sender.isHanded = true;
+  private takeFrom(sender: Waiter): T {
+    const wait = sender.wait as SendWait<T>;
+    wait.isHanded = true;
     this.senders.wake(sender);
-    return sender.value;
+    return wait.value;
   }
 
   private put(value: T): void {
@@ -220,19 +223,20 @@ class RecvWait<T> extends Wait<T> {
   }
 }
 
-/** @returns the first of `queue` that `wait` may meet: two clauses of one `choose` must not */
-function firstFor(wait: Wait<unknown>, queue: WaitQueue): Wait<unknown> | null {
+/** @returns the first in `queue` whom `wait` may meet: two clauses of one `choose` must not */
+function firstFor(wait: Wait<unknown>, queue: WaitQueue): Waiter | null {
   let { first } = queue;
-  if (first === null || wait.owner === null) return first;
-  const own = rootOwner(wait);
-  while (first !== null && rootOwner(first) === own) first = first.nextInQueue;
+  if (first === null || wait.waiter === null) return first;
+  const own = outermost(wait.waiter);
+  while (first !== null && outermost(first) === own) first = first.nextInQueue;
   return first;
 }
 
-function rootOwner(wait: Wait<unknown>): WaitOwner | null {
-  let { owner } = wait;
-  while (owner instanceof Wait) owner = owner.owner;
-  return owner;
+/** @returns who waits for the outermost `choose` that `waiter` is of, `waiter` itself if of none */
+function outermost(waiter: Waiter): Waiter | null {
+  let at: Waiter | null = waiter;
+  while (at instanceof Clause) at = at.choose.waiter;
+  return at;
 }
 
 /**

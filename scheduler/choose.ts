@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// `choose`: the first of several waits that is ready, in array order. It parks each clause in its
-// own queue with itself as the owner; the first hand-over takes the others out of theirs.
+// `choose`: the first of several waits that is ready, in array order. It has one waiter for each
+// clause stand in the clause's queue; the first hand-over takes the others out of theirs.
 
 import { NetError } from "./net-error.ts";
-import { PENDING, READY, Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
+import { ownClause } from "./sleep.ts";
+import { PENDING, READY, Wait } from "./wait.ts";
+import type { Waiter, WaitQueue } from "./wait-queue.ts";
 
 const ETIMEDOUT = -110;
 
@@ -14,8 +16,33 @@ export interface Choice<T> {
   readonly value: T;
 }
 
-class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
+/** Stands in the queue of one clause. */
+export class Clause implements Waiter {
+  readonly wait: Wait<unknown>;
+  readonly choose: ChooseWait<unknown>;
+  readonly index: number;
+  inQueue: WaitQueue | null;
+  nextInQueue: Waiter | null;
+  previousInQueue: Waiter | null;
+
+  constructor(wait: Wait<unknown>, choose: ChooseWait<unknown>, index: number) {
+    this.wait = wait;
+    this.choose = choose;
+    this.index = index;
+    this.inQueue = null;
+    this.nextInQueue = null;
+    this.previousInQueue = null;
+  }
+
+  wake(): void {
+    this.choose.woken(this.index);
+  }
+}
+
+class ChooseWait<T> extends Wait<Choice<T>> {
   readonly clauses: readonly Wait<T>[];
+  /** One for each clause, made when it first waits. */
+  places: readonly Clause[] | null;
   /** Index of the clause that has come true or failed, -1 for none. */
   chosen: number;
   outcome: number;
@@ -23,6 +50,7 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
   constructor(clauses: readonly Wait<T>[], deadline?: number) {
     super("choose", deadline);
     this.clauses = clauses;
+    this.places = null;
     this.chosen = -1;
     this.outcome = PENDING;
   }
@@ -33,7 +61,6 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
     let dueMs: number | null = null;
     for (const clause of this.clauses) {
       clause.restart();
-      clause.isStarted = true;
       clause.isClause = true;
       dueMs = earlier(earlier(dueMs, clause.dueMs), clause.givenMs);
     }
@@ -49,37 +76,29 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
     return null;
   }
 
-  override park(owner: WaitOwner): void {
-    this.owner = owner;
-    for (const clause of this.clauses) clause.park(this);
+  override parkApart(): void {
+    this.places ??= this.clauses.map((clause, i) => new Clause(clause, this, i));
+    for (const place of this.places) place.wait.park(place);
   }
 
   override unpark(): void {
-    this.owner = null;
-    for (let i = 0; i < this.clauses.length; i++) {
-      const clause = this.clauses[i] as Wait<T>;
-      const wasWoken = clause.owner !== null && clause.inQueue === null && i !== this.chosen;
-      clause.unpark();
-      // It was told of something that it does not take: that is for the next in the queue.
-      if (wasWoken) clause.queue()?.wakeOne();
-    }
+    super.unpark();
+    this.leave();
   }
 
-  /** WaitOwner of the clauses. */
-  wake(clause: Wait<unknown>): void {
-    const { owner } = this;
-    if (this.chosen < 0 && clause.isHanded) {
+  /** A clause may be ready. */
+  woken(index: number): void {
+    if (this.chosen < 0 && (this.clauses[index] as Wait<T>).isHanded) {
       // A value is ours now: no other clause may be handed one.
-      this.chosen = this.clauses.indexOf(clause as Wait<T>);
-      this.outcome = READY;
+      this.choice(index, READY);
       this.isHanded = true;
-      this.unpark();
-      this.owner = owner;
+      this.leave();
     }
-    owner?.wake(this);
+    this.waiter?.wake();
   }
 
   override take(): Choice<T> {
+    this.leave();
     const clause = this.clauses[this.chosen] as Wait<T>;
     for (const other of this.clauses) if (other !== clause) other.withdrawn(0);
     try {
@@ -90,6 +109,7 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
   }
 
   override withdrawn(errno: number): void {
+    this.leave();
     const failed = this.chosen;
     for (let i = 0; i < this.clauses.length; i++) {
       (this.clauses[i] as Wait<T>).withdrawn(i === failed || failed < 0 ? errno : 0);
@@ -100,6 +120,17 @@ class ChooseWait<T> extends Wait<Choice<T>> implements WaitOwner {
     if (this.chosen < 0) return super.error(errno);
     const error = (this.clauses[this.chosen] as Wait<T>).error(errno);
     return withClause(error, this.chosen) as Error;
+  }
+
+  /** Stands in no queue any more. Idempotent. */
+  private leave(): void {
+    if (this.places === null) return;
+    for (const { wait, inQueue, index } of this.places) {
+      const wasWoken = wait.waiter !== null && inQueue === null && index !== this.chosen;
+      wait.unpark();
+      // It was told of something that it does not take: that is for the next in the queue.
+      if (wasWoken) wait.queue()?.wakeOne();
+    }
   }
 
   private pollClauses(nowMs: number): void {
@@ -163,11 +194,14 @@ export function choose<const C extends readonly Wait<unknown>[]>(
   deadline?: number,
 ): Wait<{ [K in keyof C]: { index: number; value: ValueOf<C[K]> } }[number]> {
   if (!Array.isArray(clauses)) throw new TypeError("choose: clauses must be an array");
-  for (const [i, clause] of clauses.entries()) {
+  const own = clauses.map((clause, i) => {
     if (!(clause instanceof Wait)) throw new TypeError(`choose: clauses[${i}] is not a wait`);
-    if (clauses.indexOf(clause) !== i) {
+    return ownClause(clause);
+  });
+  for (const [i, clause] of own.entries()) {
+    if (own.indexOf(clause) !== i) {
       throw new NetError("EINVAL", "choose", { message: `clauses[${i}] is in the array twice` });
     }
   }
-  return new ChooseWait(clauses, deadline) as never;
+  return new ChooseWait(own, deadline) as never;
 }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// A coroutine: a generator that the loop steps, what it waits for, how it is cancelled, and how it
-// ends. It ends in this order: its children are cancelled and waited for, then what it owns is
-// aborted, then its Effection scope (if it ever asked for one) is destroyed, then joiners hear.
+// A coroutine: a generator that the loop steps, what it waits for, and how it is cancelled. How it
+// ends is told in ending.ts.
 
 import type { Operation } from "effection";
 import { Bundle } from "./bundle.ts";
 import { setCurrent } from "./current.ts";
+import { bodyEnded, finish, hasChildren } from "./ending.ts";
+import { Extras, Inherited } from "./extras.ts";
 import { Failure } from "./failure.ts";
 import {
   MAX_STEPS_CANCELLED,
@@ -13,11 +14,13 @@ import {
   READY_OPERATIONS_BUDGET,
 } from "./limits.ts";
 import type { Loop } from "./loop.ts";
+import { BEGIN, CANCEL, FINISH, NEXT, NOT_YET, RETURN, THROW, YIELDED } from "./modes.ts";
 import { NetError } from "./net-error.ts";
 import { abandoned } from "./operation.ts";
-import { DESTROYING, ENDED, ENDING, RUNNING } from "./phases.ts";
+import { ENDED, ENDING, RUNNING } from "./phases.ts";
 import { Routine } from "./routine.ts";
-import { PENDING, READY, type Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
+import { FORCED, PARKED, PENDING, READY, type Wait } from "./wait.ts";
+import type { Waiter, WaitQueue } from "./wait-queue.ts";
 import { WakeTimer } from "./wake-timer.ts";
 
 /** An operation, or a function that makes one: what `go` and `run` take. */
@@ -28,133 +31,147 @@ const ECANCELED = -125;
 /** ETIMEDOUT of Linux, as an outcome. */
 const ETIMEDOUT = -110;
 
-/** How the generator is to be resumed. */
-export const NEXT = 0;
-export const THROW = 1;
-export const RETURN = 2;
-/** Not at all: whoever it waits for says how. */
-const NOT_YET = 3;
-/** With ECANCELED thrown by what it is parked on. */
-const CANCEL = 4;
-/** Its body is done and its children are gone: it ends. */
-const FINISH = 5;
-/** With the wait that its budget has kept it from beginning. */
-const BEGIN = 6;
-
 /** What `advance` returns when the body has not ended. */
 const WAITING: unique symbol = Symbol("waiting");
-/** Result of a coroutine that its cancellation has ended. */
-export const CANCELED: unique symbol = Symbol("canceled");
-
 /** One coroutine. Users hold it through a `Handle`. */
-export class Coroutine implements WaitOwner {
-  readonly loop: Loop;
+export class Coroutine implements Waiter {
   /** The bundle it runs in. */
   readonly bundle: Bundle;
-  readonly name: string;
   iterator: Iterator<unknown, unknown, unknown>;
   phase: number;
-  /** Next in the loop's ready list; meaningful while `isReady`. */
+  isCancelled: boolean;
+  /** How to resume; while it is parked on `wait` NEXT, or why not to ask that first. */
+  resumeMode: number;
+  /** Next in the loop's ready list, itself if it is the last there, null if it is not there. */
   nextReady: Coroutine | null;
-  isReady: boolean;
   /** What it is parked on, null if on nothing of ours. */
   wait: Wait<unknown> | null;
+  inQueue: WaitQueue | null;
+  nextInQueue: Waiter | null;
+  previousInQueue: Waiter | null;
   timer: WakeTimer | null;
-  /** How to resume when `wait` is null. */
-  resumeMode: number;
-  resumeValue: unknown;
-  /** Operations it may still do without letting others run. */
-  credits: number;
-  isCancelled: boolean;
-  /** Depth of `shield`s; cancellation waits outside. */
-  shields: number;
-  swallowed: number;
-  /** It has swallowed too many: only `finally` blocks still run. */
-  isForced: boolean;
-  /** Deadline of the innermost `withDeadline`, null for none. */
-  deadlineMs: number | null;
   /** Siblings in the bundle. */
   nextSibling: Coroutine | null;
   previousSibling: Coroutine | null;
   /** Where its own `go` puts coroutines, made when first needed. */
   ownBundle: Bundle | null;
-  /** Bundles it made with `bundle()`, made when first needed. */
-  bundles: Set<Bundle> | null;
-  /** Values in scope by key. Shared with its spawner until either sets one. */
-  locals: ReadonlyMap<symbol, unknown> | null;
-  /** Who waits for its end, made when first needed. */
-  joiners: WaitQueue | null;
-  /** Its face towards Effection, made when it first yields an effect of Effection's. */
-  routine: Routine | null;
-  result: unknown;
-  /** What it failed with, null if it did not. */
-  failure: Failure | null;
+  /** Deadline and values in scope, null for neither. */
+  inherited: Inherited | null;
+  extras: Extras | null;
 
   constructor(
-    loop: Loop,
     bundle: Bundle,
-    name: string,
     iterator: Iterator<unknown, unknown, unknown>,
-    deadlineMs: number | null,
+    inherited: Inherited | null,
   ) {
-    this.loop = loop;
     this.bundle = bundle;
-    this.name = name;
     this.iterator = iterator;
     this.phase = RUNNING;
-    this.nextReady = null;
-    this.isReady = false;
-    this.wait = null;
-    this.timer = null;
-    this.resumeMode = NEXT;
-    this.resumeValue = undefined;
-    this.credits = READY_OPERATIONS_BUDGET;
     this.isCancelled = false;
-    this.shields = 0;
-    this.swallowed = 0;
-    this.isForced = false;
-    this.deadlineMs = deadlineMs;
+    this.resumeMode = NEXT;
+    this.nextReady = null;
+    this.wait = null;
+    this.inQueue = null;
+    this.nextInQueue = null;
+    this.previousInQueue = null;
+    this.timer = null;
     this.nextSibling = null;
     this.previousSibling = null;
     this.ownBundle = null;
-    this.bundles = null;
-    this.locals = null;
-    this.joiners = null;
-    this.routine = null;
-    this.result = undefined;
-    this.failure = null;
+    this.inherited = inherited;
+    this.extras = null;
+  }
+
+  get loop(): Loop {
+    return this.bundle.loop;
+  }
+
+  get name(): string {
+    return this.extras?.name ?? "";
+  }
+
+  /** What it failed with, null if it did not. */
+  get failure(): Failure | null {
+    return this.extras?.failure ?? null;
+  }
+
+  /** What its body has returned, or CANCELED. */
+  get result(): unknown {
+    return this.extras?.result;
+  }
+
+  /** Bundles it made with `bundle()`. */
+  get bundles(): Set<Bundle> | null {
+    return this.extras?.bundles ?? null;
+  }
+
+  /** Its face towards Effection. */
+  get routine(): Routine | null {
+    return this.extras?.routine ?? null;
+  }
+
+  /** Deadline of the innermost `withDeadline`, null for none. */
+  get deadlineMs(): number | null {
+    return this.inherited === null ? null : this.inherited.deadlineMs;
+  }
+
+  set deadlineMs(ms: number | null) {
+    this.inherit(ms, this.locals);
+  }
+
+  /** Values in scope by key. */
+  get locals(): ReadonlyMap<symbol, unknown> | null {
+    return this.inherited === null ? null : this.inherited.locals;
+  }
+
+  set locals(values: ReadonlyMap<symbol, unknown> | null) {
+    this.inherit(this.deadlineMs, values);
+  }
+
+  /** True while it stands in the loop's ready list. */
+  get isReady(): boolean {
+    return this.nextReady !== null;
+  }
+
+  /** The rarer half of it. */
+  more(): Extras {
+    this.extras ??= new Extras();
+    return this.extras;
+  }
+
+  private inherit(ms: number | null, locals: ReadonlyMap<symbol, unknown> | null): void {
+    this.inherited = ms === null && locals === null ? null : new Inherited(ms, locals);
   }
 
   /** True while a wait of it would throw ECANCELED. */
   get isInterrupted(): boolean {
-    return this.isCancelled && this.shields === 0;
+    return this.isCancelled && !this.isShielded;
+  }
+
+  /** True inside a `shield`: cancellation waits outside. */
+  get isShielded(): boolean {
+    return this.extras !== null && this.extras.shields > 0;
   }
 
   /** Puts it at the end of the ready list, unless it stands there. */
   makeReady(): void {
-    if (!this.isReady) this.loop.enqueue(this);
+    if (this.nextReady === null) this.bundle.loop.enqueue(this);
   }
 
-  /** WaitOwner: what it is parked on may be ready. */
-  wake(_wait: Wait<unknown>): void {
-    if (!this.isReady) this.loop.enqueue(this);
+  /** Waiter: what it is parked on may be ready. */
+  wake(): void {
+    if (this.nextReady === null) this.bundle.loop.enqueue(this);
   }
 
-  /** First step of a wait. @returns as `Wait.poll`; PENDING: it is parked on `wait` */
+  /** First step of a wait. @returns as `Wait.poll`, or FORCED; PENDING: it is parked on `wait` */
   begin(wait: Wait<unknown>): number {
-    if (this.isCancelled && this.shields === 0 && !wait.isUncancellable) return this.refuse();
-    if (--this.credits < 0) {
-      // It has had its share: others run first, then it begins this wait.
-      this.wait = wait;
-      wait.owner = this;
-      this.resumeMode = BEGIN;
-      this.makeReady();
-      return PENDING;
-    }
-    const { nowMs } = this.loop;
+    if (this.isCancelled && this.isInterrupted && !wait.isUncancellable) return this.refuse();
+    const { loop } = this.bundle;
+    if (--loop.credits < 0) return this.beginLater(wait);
+    const { nowMs } = loop;
     const outcome = wait.poll(nowMs);
     if (outcome !== PENDING) return outcome;
-    if (wait.givenMs !== null || wait.dueMs !== null || this.deadlineMs !== null) {
+    if (this.inherited !== null || wait.givenMs !== null || wait.dueMs !== null) {
       if (this.limitOf(wait) <= nowMs) return ETIMEDOUT;
       this.armTimer(wait);
     }
@@ -163,62 +180,96 @@ export class Coroutine implements WaitOwner {
     return PENDING;
   }
 
-  /**
-   * A cancelled coroutine asks for something.
-   *
-   * @returns -ECANCELED; or PENDING once it has swallowed too many: it is to be ended by force
-   */
+  /** It has had its share: others run first, then it begins this wait. */
+  private beginLater(wait: Wait<unknown>): number {
+    this.wait = wait;
+    wait.waiter = this;
+    this.resumeMode = BEGIN;
+    this.makeReady();
+    return PENDING;
+  }
+
+  /** `yieldNow`: others run first. @returns PENDING, FORCED or -errno */
+  yieldTurn(): number {
+    if (this.isCancelled && this.isInterrupted) return this.refuse();
+    if (this.inherited !== null && this.untilMs <= this.loop.nowMs) return ETIMEDOUT;
+    this.resumeMode = YIELDED;
+    this.makeReady();
+    return PENDING;
+  }
+
+  /** A cancelled coroutine asks for something. @returns -ECANCELED; or FORCED: it swallows them */
   refuse(): number {
-    if (++this.swallowed <= MAX_SWALLOWED_CANCELLATIONS) return ECANCELED;
-    if (!this.isForced) {
-      this.isForced = true;
+    const extras = this.more();
+    if (++extras.swallowed <= MAX_SWALLOWED_CANCELLATIONS) return ECANCELED;
+    if (!extras.isForced) {
+      extras.isForced = true;
       this.loop.reportForcedEnd(this);
     }
-    return PENDING;
+    return FORCED;
   }
 
   /** Runs it: called by the loop, which has just taken it from the ready list. */
   run(): void {
     const { wait } = this;
-    if (wait !== null) {
-      this.goOn(wait);
+    if (wait === null) {
+      this.runOn();
       return;
     }
-    const mode = this.resumeMode;
-    if (mode === NOT_YET) return;
-    if (mode === FINISH) {
-      this.finish();
-      return;
+    let outcome = READY;
+    if (this.resumeMode !== NEXT || !wait.isHanded) {
+      outcome = this.look(wait);
+      if (outcome === PENDING) return;
     }
-    const value = this.resumeValue;
-    this.resumeMode = NEXT;
-    this.resumeValue = undefined;
-    this.step(mode, value);
+    // What `Wait.unpark` does, without asking the wait; a `choose` sees to its clauses itself.
+    wait.waiter = null;
+    this.wait = null;
+    if (this.inQueue !== null) this.inQueue.remove(this);
+    if (this.timer !== null) this.disarm();
+    if (outcome !== FORCED) this.step(NEXT, outcome);
+    else {
+      wait.unpark();
+      this.step(RETURN, undefined);
+    }
   }
 
-  /** Goes on with the wait that it is parked on, or is to begin. */
-  private goOn(wait: Wait<unknown>): void {
+  /** Goes on where it waits for nothing of ours. */
+  private runOn(): void {
     const mode = this.resumeMode;
     this.resumeMode = NEXT;
-    let outcome = READY;
+    if (mode === YIELDED) this.step(NEXT, READY);
+    else if (mode === FINISH) finish(this);
+    else if (mode === NOT_YET) this.resumeMode = NOT_YET;
+    else this.step(mode, this.takeResumeValue());
+  }
+
+  private takeResumeValue(): unknown {
+    const { extras } = this;
+    if (extras === null) return undefined;
+    const value = extras.resumeValue;
+    extras.resumeValue = undefined;
+    return value;
+  }
+
+  /** Looks what has become of its wait. @returns PENDING: it stays parked, or has gone on */
+  private look(wait: Wait<unknown>): number {
+    const mode = this.resumeMode;
+    this.resumeMode = NEXT;
+    if (mode === CANCEL) return ECANCELED;
     try {
-      if (mode === CANCEL) outcome = ECANCELED;
-      else if (mode === BEGIN) outcome = this.beginDeferred(wait);
-      else if (!wait.isHanded) outcome = this.pollAgain(wait);
+      const outcome = mode === BEGIN ? this.beginDeferred(wait) : this.pollAgain(wait);
+      return outcome === PENDING && this.extras?.isForced === true ? FORCED : outcome;
     } catch (error) {
       this.unpark(wait);
       this.step(THROW, error);
-      return;
+      return PENDING;
     }
-    if (outcome === PENDING && !this.isForced) return;
-    this.unpark(wait);
-    this.step(outcome === PENDING ? RETURN : NEXT, outcome);
   }
 
   private beginDeferred(wait: Wait<unknown>): number {
     this.wait = null;
-    wait.owner = null;
-    this.credits = READY_OPERATIONS_BUDGET;
+    wait.waiter = null;
+    this.loop.credits = READY_OPERATIONS_BUDGET;
     setCurrent(this);
     try {
       return this.begin(wait);
@@ -230,7 +281,7 @@ export class Coroutine implements WaitOwner {
   /** An effect of Effection's that it waited for is done. */
   resume(mode: number, value: unknown): void {
     this.resumeMode = mode;
-    this.resumeValue = value;
+    this.more().resumeValue = value;
     this.makeReady();
   }
 
@@ -242,7 +293,8 @@ export class Coroutine implements WaitOwner {
 
   /** Bounds an effect of Effection's by the enclosing deadline. */
   armDeadline(): void {
-    if (this.deadlineMs !== null) this.armAt(this.deadlineMs);
+    const { deadlineMs } = this;
+    if (deadlineMs !== null) this.armAt(deadlineMs);
   }
 
   /** Takes that back. */
@@ -266,7 +318,7 @@ export class Coroutine implements WaitOwner {
 
   /** Something it started without joining it has failed: it ends with that error. */
   failFrom(error: unknown): void {
-    this.failure ??= new Failure(error);
+    this.more().failure ??= new Failure(error);
     this.cancel();
   }
 
@@ -278,7 +330,7 @@ export class Coroutine implements WaitOwner {
 
   /** Called by a bundle of it that has become empty. */
   childrenEnded(): void {
-    if (this.phase !== ENDING || this.hasChildren()) return;
+    if (this.phase !== ENDING || hasChildren(this)) return;
     // By way of the loop, since a chain of ancestors may end one after the other.
     this.resumeMode = FINISH;
     this.makeReady();
@@ -307,12 +359,14 @@ export class Coroutine implements WaitOwner {
   }
 
   private pollAgain(wait: Wait<unknown>): number {
-    const { nowMs } = this.loop;
+    const { nowMs } = this.bundle.loop;
     const outcome = wait.poll(nowMs);
     if (outcome !== PENDING) return outcome;
-    if (this.isCancelled && this.shields === 0 && !wait.isUncancellable) return ECANCELED;
-    if (this.limitOf(wait) <= nowMs) return ETIMEDOUT;
-    this.armTimer(wait);
+    if (this.isCancelled && this.isInterrupted && !wait.isUncancellable) return ECANCELED;
+    if (this.inherited !== null || wait.givenMs !== null || wait.dueMs !== null) {
+      if (this.limitOf(wait) <= nowMs) return ETIMEDOUT;
+      this.armTimer(wait);
+    }
     wait.park(this);
     return PENDING;
   }
@@ -338,13 +392,13 @@ export class Coroutine implements WaitOwner {
   private unpark(wait: Wait<unknown>): void {
     wait.unpark();
     this.wait = null;
-    if (this.timer?.isArmed === true) this.loop.timers.cancel(this.timer);
+    this.disarm();
   }
 
   /** Cancellation reaches what it waits for now. */
   private interrupt(): void {
     // What stands in the ready list has been handed something: that still arrives.
-    if (this.isReady || this.shields > 0) return;
+    if (this.isReady || this.isShielded) return;
     const { wait } = this;
     if (wait === null) {
       this.routine?.interrupt(new NetError("ECANCELED", "effect"));
@@ -358,56 +412,61 @@ export class Coroutine implements WaitOwner {
 
   /** Resumes the generator; it waits or ends. */
   private step(mode: number, value: unknown): void {
+    this.bundle.loop.credits = READY_OPERATIONS_BUDGET;
     setCurrent(this);
-    this.credits = READY_OPERATIONS_BUDGET;
-    let result: unknown;
+    let result: unknown = WAITING;
     let failure: Failure | null = null;
     try {
-      result = this.advance(mode, value);
+      const first = mode === NEXT ? this.iterator.next(value) : this.stepAbruptly(mode, value);
+      if (first !== PARKED || this.extras !== null) result = this.advance(first);
     } catch (error) {
+      result = undefined;
       failure = new Failure(error);
     }
     setCurrent(null);
-    if (result !== WAITING) this.bodyEnded(result, failure);
+    if (result !== WAITING) bodyEnded(this, result, failure);
   }
 
   /** Steps the generator until it waits. @returns WAITING, or what it has returned */
-  private advance(mode: number, value: unknown): unknown {
-    let step = mode === NEXT ? this.iterator.next(value) : this.stepAbruptly(mode, value);
+  private advance(first: IteratorResult<unknown, unknown>): unknown {
+    let step = first;
     for (;;) {
       if (step.done === true) return step.value;
       const { wait } = this;
-      if (wait !== null && step.value === wait) {
-        if (this.routine === null || !this.routine.mustUnwind) return WAITING;
-        this.withdraw(wait);
+      // An iterator of somebody else's may have passed on the value in an object of its own.
+      if (step.value === PARKED.value && (wait !== null || this.isReady)) {
+        if (this.extras?.routine?.mustUnwind !== true) return WAITING;
+        if (wait !== null) this.withdraw(wait);
         step = this.stepAbruptly(RETURN, undefined);
       } else {
         if (!this.perform(step.value)) return WAITING;
-        step = this.stepAbruptly(this.resumeMode, this.resumeValue);
+        step = this.stepAbruptly(this.resumeMode, this.takeResumeValue());
       }
     }
   }
 
   /** The body yielded what is not a wait of ours. @returns false: it waits */
   private perform(effect: unknown): boolean {
-    if (this.isForced && this.shields === 0) {
-      if (++this.swallowed > MAX_STEPS_CANCELLED) throw abandoned(this.iterator);
+    const extras = this.more();
+    if (extras.isForced && extras.shields === 0) {
+      if (++extras.swallowed > MAX_STEPS_CANCELLED) throw abandoned(this.iterator);
       this.resumeMode = RETURN;
       return true;
     }
-    this.routine ??= new Routine(this);
-    const { routine } = this;
+    extras.routine ??= new Routine(this);
+    const { routine } = extras;
     this.resumeMode = NOT_YET;
     if (!routine.perform(effect)) return false;
     this.resumeMode = routine.mode;
-    this.resumeValue = routine.value;
-    if (--this.credits >= 0) return true;
+    extras.resumeValue = routine.value;
+    const { loop } = this;
+    if (--loop.credits >= 0) return true;
     if (this.isInterrupted && !routine.data.critical) {
       // Effects that never wait must not keep a cancelled coroutine going for ever.
       this.refuse();
       this.resumeMode = THROW;
-      this.resumeValue = new NetError("ECANCELED", "effect");
-      this.credits = READY_OPERATIONS_BUDGET;
+      extras.resumeValue = new NetError("ECANCELED", "effect");
+      loop.credits = READY_OPERATIONS_BUDGET;
       return true;
     }
     this.makeReady();
@@ -415,86 +474,12 @@ export class Coroutine implements WaitOwner {
   }
 
   private stepAbruptly(mode: number, value: unknown): IteratorResult<unknown, unknown> {
-    const { iterator } = this;
+    const { iterator, routine } = this;
     this.resumeMode = NEXT;
-    this.resumeValue = undefined;
     if (mode === NEXT) return iterator.next(value);
-    if (this.routine !== null) this.routine.data.unwinding = false;
+    if (routine !== null) routine.data.unwinding = false;
     if (mode === RETURN) return iterator.return?.(value) ?? { done: true, value };
     if (iterator.throw === undefined) throw value;
     return iterator.throw(value);
   }
-
-  private bodyEnded(result: unknown, failure: Failure | null): void {
-    if (this.phase === DESTROYING) {
-      // What ended is the destruction of its Effection scope.
-      this.failure ??= failure;
-      this.settle();
-      return;
-    }
-    this.phase = ENDING;
-    this.result = result;
-    if (failure !== null) {
-      if (!isOwnCancellation(this, failure.error)) this.failure ??= failure;
-      else if (this.failure === null) this.result = CANCELED;
-    }
-    if (this.ownBundle !== null || this.bundles !== null) {
-      this.ownBundle?.beginClose();
-      if (this.bundles !== null) for (const bundle of [...this.bundles]) bundle.beginClose();
-      // Bundles without coroutines have closed; the last of the others calls `childrenEnded`.
-      if (this.hasChildren()) {
-        this.resumeMode = NOT_YET;
-        return;
-      }
-    }
-    this.finish();
-  }
-
-  private hasChildren(): boolean {
-    if (this.ownBundle !== null && this.ownBundle.size > 0) return true;
-    if (this.bundles !== null) {
-      for (const bundle of this.bundles) if (bundle.size > 0) return true;
-    }
-    return false;
-  }
-
-  /** Children are gone. */
-  private finish(): void {
-    this.resumeMode = NEXT;
-    if (this.bundles !== null) {
-      for (const bundle of [...this.bundles]) {
-        this.failure ??= bundle.takeFailure();
-        bundle.end();
-      }
-    }
-    this.ownBundle?.end();
-    if (this.routine?.hasScope === true) {
-      this.phase = DESTROYING;
-      this.shields++;
-      this.deadlineMs = null;
-      this.iterator = this.routine.destroyScope();
-      this.makeReady();
-      return;
-    }
-    this.settle();
-  }
-
-  private settle(): void {
-    this.phase = ENDED;
-    const { failure, joiners } = this;
-    const hasJoiner = joiners !== null && joiners.size > 0;
-    if (hasJoiner) {
-      for (let at = joiners.first; at !== null; at = at.nextInQueue) {
-        at.isHanded = true;
-        failure?.offer();
-      }
-      joiners.wakeAll();
-    }
-    this.bundle.childEnded(this, hasJoiner);
-  }
-}
-
-/** The ECANCELED that a cancelled coroutine ends with is no failure. */
-function isOwnCancellation(coroutine: Coroutine, error: unknown): boolean {
-  return coroutine.isCancelled && error instanceof NetError && error.code === "ECANCELED";
 }

@@ -36,11 +36,6 @@ export function setLoop(next: Loop | null): Loop | null {
   return previous;
 }
 
-/** Begins a wait of `coroutine`. @returns as `Wait.poll`; PENDING: it is parked */
-export function begin(coroutine: Coroutine, wait: Wait<unknown>): number {
-  return coroutine.begin(wait);
-}
-
 type EnterTask = (
   wait: Wait<unknown>,
   resolve: (result: Result<number>) => void,

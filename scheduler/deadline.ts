@@ -79,11 +79,12 @@ export function* shield<T>(deadline: number, op: OperationLike<T>): Operation<T>
   if (coroutine === null) return yield* withDeadlineInTask(deadline, op);
   const before = coroutine.deadlineMs;
   coroutine.deadlineMs = deadline >= 0 ? deadline : null;
-  coroutine.shields++;
+  const extras = coroutine.more();
+  extras.shields++;
   try {
     return yield* toOperation(op);
   } finally {
-    coroutine.shields--;
+    extras.shields--;
     coroutine.deadlineMs = before;
   }
 }

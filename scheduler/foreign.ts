@@ -7,7 +7,8 @@ import { loop as runningLoop, setAncestor, setEnterTask } from "./current.ts";
 import { defaultLoop, type Loop } from "./loop.ts";
 import { COROUTINE_CONTEXT } from "./routine.ts";
 import { Timer } from "./timer-wheel.ts";
-import { PENDING, type Wait, type WaitOwner } from "./wait.ts";
+import { PENDING, type Wait } from "./wait.ts";
+import type { Waiter, WaitQueue } from "./wait-queue.ts";
 
 const ECANCELED = -125;
 const ETIMEDOUT = -110;
@@ -32,9 +33,12 @@ class ForeignTimer extends Timer {
 }
 
 /** One wait of a plain Effection task. */
-export class ForeignTask implements WaitOwner {
+export class ForeignTask implements Waiter {
   readonly loop: Loop;
   readonly wait: Wait<unknown>;
+  inQueue: WaitQueue | null = null;
+  nextInQueue: Waiter | null = null;
+  previousInQueue: Waiter | null = null;
   private readonly resolve: (result: Result<number>) => void;
   private readonly timer: Timer;
   private readonly limitMs: number;
@@ -71,7 +75,7 @@ export class ForeignTask implements WaitOwner {
     loop.kick();
   }
 
-  /** WaitOwner: marks. */
+  /** Waiter: marks. */
   wake(): void {
     if (this.isReady || this.isSettled) return;
     this.isReady = true;
@@ -83,7 +87,7 @@ export class ForeignTask implements WaitOwner {
     if (this.isSettled) return;
     const { wait } = this;
     // Told of something that it will not take: that is for the next in the queue.
-    const wasWoken = this.isReady && wait.inQueue === null && !wait.isHanded;
+    const wasWoken = this.isReady && this.inQueue === null && !wait.isHanded;
     this.leave();
     wait.withdrawn(ECANCELED);
     if (wasWoken) wait.queue()?.wakeOne();

@@ -3,13 +3,15 @@
 
 import type { Effect, Operation } from "effection";
 import type { Bundle, GoOptions } from "./bundle.ts";
-import { CANCELED, type Coroutine, type OperationLike } from "./coroutine.ts";
+import type { Coroutine, OperationLike } from "./coroutine.ts";
 import { current } from "./current.ts";
+import { CANCELED } from "./ending.ts";
 import { goInTask } from "./foreign-scope.ts";
 import { NetError } from "./net-error.ts";
 import { checkOperation, refused } from "./operation.ts";
 import { ENDED } from "./phases.ts";
-import { PENDING, READY, Wait, WaitQueue } from "./wait.ts";
+import { PENDING, READY, Wait } from "./wait.ts";
+import { WaitQueue } from "./wait-queue.ts";
 
 const EDEADLK = -35;
 
@@ -66,8 +68,9 @@ class JoinWait<T> extends Wait<T> {
   }
 
   override queue(): WaitQueue {
-    this.coroutine.joiners ??= new WaitQueue();
-    return this.coroutine.joiners;
+    const extras = this.coroutine.more();
+    extras.joiners ??= new WaitQueue();
+    return extras.joiners;
   }
 
   override take(): T {

@@ -8,4 +8,5 @@ export { Loop } from "./loop.ts";
 export { currentCoroutine, currentLoop } from "./loop-of.ts";
 export type { Poller, Spinner } from "./loop-options.ts";
 export { Timer, TimerWheel } from "./timer-wheel.ts";
-export { PENDING, READY, Wait, type WaitOwner, WaitQueue } from "./wait.ts";
+export { PENDING, READY, Wait } from "./wait.ts";
+export { type Waiter, WaitQueue } from "./wait-queue.ts";

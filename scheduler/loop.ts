@@ -18,6 +18,7 @@ import type {
   Poller,
 } from "./loop-options.ts";
 import { NetError } from "./net-error.ts";
+import { ReadyList } from "./ready-list.ts";
 import { OUTSIDE, Reducer, UNKNOWN } from "./reducer.ts";
 import { createLoopScope } from "./routine.ts";
 import { TimerWheel } from "./timer-wheel.ts";
@@ -58,6 +59,8 @@ export class Loop {
   readonly timers: TimerWheel;
   /** Time of the current round, ms. */
   nowMs: number;
+  /** @internal Operations that the running coroutine may still do without letting others run. */
+  credits: number;
   /** @internal Steps the plain Effection tasks below the coroutines. */
   readonly reducer: Reducer;
   /** @internal Waits of ours in plain Effection tasks. */
@@ -80,8 +83,7 @@ export class Loop {
   private readonly spinMs: number;
   private readonly pollers: Poller[];
   private foreignReady: ForeignTask[];
-  private readyHead: Coroutine | null;
-  private readyTail: Coroutine | null;
+  private readonly ready: ReadyList;
   private isInRound: boolean;
   private isEnded: boolean;
   private stopSleeping: (() => void) | null;
@@ -103,7 +105,10 @@ export class Loop {
     this.clock = options.clock ?? new RealClock();
     this.busyPoll = options.busyPoll ?? "adaptive";
     this.spinMs = (options.spinUs ?? 200) / 1_000;
+    // Every poll gets it. As a field that was only ever a number it would get a box at each.
+    this.nowMs = null as unknown as number;
     this.nowMs = this.clock.read();
+    this.credits = 0;
     this.startedMs = this.nowMs;
     this.timers = new TimerWheel(this.nowMs);
     this.reducer = new Reducer(this);
@@ -118,8 +123,7 @@ export class Loop {
     this.onFatal = null;
     this.pollers = [];
     this.foreignReady = [];
-    this.readyHead = null;
-    this.readyTail = null;
+    this.ready = new ReadyList();
     this.isInRound = false;
     this.isEnded = false;
     this.stopSleeping = null;
@@ -174,16 +178,7 @@ export class Loop {
 
   /** @internal Puts a coroutine at the end of the ready list. */
   enqueue(coroutine: Coroutine): void {
-    coroutine.isReady = true;
-    coroutine.nextReady = null;
-    if (this.readyTail === null) {
-      this.readyHead = coroutine;
-      this.readyTail = coroutine;
-      this.kick();
-    } else {
-      this.readyTail.nextReady = coroutine;
-      this.readyTail = coroutine;
-    }
+    if (this.ready.push(coroutine)) this.kick();
   }
 
   /** @internal The same for a wait of a plain Effection task. */
@@ -291,12 +286,8 @@ export class Loop {
     let steps = 0;
     this.reducer.isHeld = true;
     for (; steps < STEPS_PER_ROUND; steps++) {
-      const coroutine = this.readyHead;
+      const coroutine = this.ready.shift();
       if (coroutine === null) break;
-      this.readyHead = coroutine.nextReady;
-      if (this.readyHead === null) this.readyTail = null;
-      coroutine.nextReady = null;
-      coroutine.isReady = false;
       coroutine.run();
       if (this.reducer.isPending) this.reducer.drain();
     }
@@ -362,7 +353,7 @@ export class Loop {
       const work = this.round(nowMs);
       if (this.isEnded) return false;
       if (work > 0) this.lastWorkMs = nowMs;
-      const isBusy = work > 0 || this.readyHead !== null || this.foreignReady.length > 0;
+      const isBusy = work > 0 || !this.ready.isEmpty || this.foreignReady.length > 0;
       if (!isBusy && !this.keepsSpinning()) return !this.sleep();
       // Once a round: looking at the clock costs more than all else that an empty round does.
       nowMs = this.clock.read();
@@ -430,7 +421,7 @@ export class Loop {
         this.isGraceOver = false;
         continue;
       }
-      if (this.readyHead !== null || this.foreignReady.length > 0) continue;
+      if (!this.ready.isEmpty || this.foreignReady.length > 0) continue;
       const isQuiet = this.armPollers(() => {});
       this.disarmPollers();
       if (!isQuiet) continue;

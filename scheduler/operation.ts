@@ -4,7 +4,7 @@
 import type { Operation } from "effection";
 import type { Coroutine, OperationLike } from "./coroutine.ts";
 import { NetError } from "./net-error.ts";
-import { PENDING } from "./wait.ts";
+import { FORCED, waits } from "./wait.ts";
 
 /** Refuses what is neither an operation nor a function. */
 export function checkOperation(syscall: string, op: unknown): void {
@@ -59,7 +59,7 @@ export function toIterator<T>(op: OperationLike<T>): Iterator<unknown, unknown, 
  * to the end by force of a coroutine that has swallowed it too often.
  */
 export function refused(coroutine: Coroutine, syscall: string): IteratorResult<unknown, never> {
-  if (coroutine.refuse() === PENDING) return { done: false, value: null };
+  if (coroutine.refuse() === FORCED) return waits(FORCED);
   throw new NetError("ECANCELED", syscall);
 }
 

@@ -12,10 +12,11 @@ import {
   type Scope,
   type Task,
 } from "effection";
-import { type Coroutine, NEXT, RETURN, THROW } from "./coroutine.ts";
+import type { Coroutine } from "./coroutine.ts";
 import { setCurrent } from "./current.ts";
 import type { ErrorCode } from "./errno.ts";
 import type { Loop } from "./loop.ts";
+import { NEXT, RETURN, THROW } from "./modes.ts";
 import { NetError } from "./net-error.ts";
 import { INSIDE, originOf } from "./reducer.ts";
 import { Wait } from "./wait.ts";

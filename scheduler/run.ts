@@ -4,7 +4,8 @@
 import { AbortError, throwIfAborted } from "abort-controller-x";
 import { Bundle } from "./bundle.ts";
 import { VirtualClock } from "./clock-virtual.ts";
-import { CANCELED, type OperationLike } from "./coroutine.ts";
+import type { OperationLike } from "./coroutine.ts";
+import { CANCELED } from "./ending.ts";
 import { Loop } from "./loop.ts";
 import type { BusyPoll } from "./loop-options.ts";
 import { isNetError, NetError } from "./net-error.ts";

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Time: `now`, `sleep` until a point in time, and `yieldNow`.
 
-import { loop } from "./current.ts";
+import type { Effect } from "effection";
+import { current, loop } from "./current.ts";
 import { defaultLoop } from "./loop.ts";
-import { checkTime, PENDING, READY, Wait, type WaitOwner, type WaitQueue } from "./wait.ts";
+import { checkTime, finish, PENDING, READY, Wait, waits } from "./wait.ts";
+import type { Waiter, WaitQueue } from "./wait-queue.ts";
 
 /**
  * The time on the loop's clock, in ms with fractions: monotonic, from an arbitrary start. It stands
@@ -52,6 +54,7 @@ export function sleep(deadline: number): Wait<void> {
   return new SleepWait(deadline);
 }
 
+/** `yieldNow`: without state in a coroutine, so that one object serves them all. */
 class YieldWait extends Wait<void> {
   constructor() {
     super("yieldNow");
@@ -65,13 +68,33 @@ class YieldWait extends Wait<void> {
     return null;
   }
 
-  override park(owner: WaitOwner): void {
-    this.owner = owner;
+  override parkApart(waiter: Waiter): void {
     this.isHanded = true;
-    owner.wake(this);
+    waiter.wake();
   }
 
   override take(): void {}
+
+  override [Symbol.iterator](): Iterator<Effect<unknown>, void, unknown> {
+    return this as unknown as Iterator<Effect<unknown>, void, unknown>;
+  }
+
+  override next(outcome?: unknown): IteratorResult<unknown, void> {
+    if (outcome === READY) return DONE;
+    if (outcome !== undefined) return finish(this, outcome as number);
+    // A plain Effection task parks it.
+    if (current === null) return { done: false, value: new YieldWait() };
+    const first = current.yieldTurn();
+    return first > READY ? waits(first) : finish(this, first);
+  }
+}
+
+const DONE: IteratorReturnResult<void> = { done: true, value: undefined };
+const YIELD: YieldWait = new YieldWait();
+
+/** @returns `clause`; for `yieldNow` one of its own: a `choose` parks it, so it has state there */
+export function ownClause<T>(clause: Wait<T>): Wait<T> {
+  return (clause as Wait<unknown>) === YIELD ? (new YieldWait() as unknown as Wait<T>) : clause;
 }
 
 /**
@@ -84,5 +107,5 @@ class YieldWait extends Wait<void> {
  * ```
  */
 export function yieldNow(): Wait<void> {
-  return new YieldWait();
+  return YIELD;
 }

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: MIT
-// The one thing that blocks: a Wait. It is an operation (iterable, for `yield*`), an effect (what
-// it yields is itself, so that a coroutine of ours and a plain Effection task can both interpret
-// it), a clause of `choose`, and the node by which it stands in a queue. Whoever can make it ready
-// wakes the queue; that only marks (R3), the run loop polls the Wait again.
+// The one thing that blocks: a Wait. It is an operation (iterable, for `yield*`), an effect (so
+// that a coroutine of ours and a plain Effection task can both interpret it) and a clause of
+// `choose`. Whoever can make it ready wakes the queue it names; that only marks (R3), the run loop
+// polls the Wait again.
+//
+// A program has many kinds of Waits, so that each access to one from here or from the coroutine
+// costs a look-up: they hold little, and what belongs to whoever waits is kept by the waiter.
 
 import type { Effect, Operation, Result } from "effection";
-import { begin, current, enterTask } from "./current.ts";
+import { current, enterTask } from "./current.ts";
 import { codeOf, ERRNO } from "./errno.ts";
 import { NetError } from "./net-error.ts";
 import { explainPassed } from "./passed-deadline.ts";
+import type { Waiter, WaitQueue } from "./wait-queue.ts";
 
 /** Outcome of `Wait.poll`: the result can be taken. */
 export const READY = 0;
 /** Outcome of `Wait.poll`: not yet; park on `queue()`. */
 export const PENDING = 1;
 
-/** Who is told that a Wait may be ready: a coroutine, a choose, a plain Effection task. */
-export interface WaitOwner {
-  /** Marks; must resume nobody. */
-  wake(wait: Wait<unknown>): void;
-}
+/** What a coroutine gets that is to be ended by force: no outcome, its generator returns. */
+export const FORCED = 2;
 
 /**
  * An operation that may block. Subclasses say how to try, where to park and what comes out.
@@ -41,16 +42,8 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   readonly givenMs: number | null;
   /** @internal A time at which to poll again although nothing woke it; null for none. */
   dueMs: number | null;
-  /** @internal Set while parked: who is told. */
-  owner: WaitOwner | null;
-  /** @internal The queue it stands in, null if in none. */
-  inQueue: WaitQueue | null;
-  /** @internal */
-  nextInQueue: Wait<unknown> | null;
-  /** @internal */
-  previousInQueue: Wait<unknown> | null;
-  /** @internal Set once this use of the object has begun. */
-  isStarted: boolean;
+  /** @internal Set while parked: who waits for it. */
+  waiter: Waiter | null;
   /** @internal It is one of several in a `choose`, so it must take nothing unless it takes all. */
   isClause: boolean;
   /** @internal A result is ours already: whoever wakes this wait has handed it over. */
@@ -61,11 +54,7 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     this.syscall = syscall;
     this.givenMs = deadline === undefined ? null : deadline;
     this.dueMs = null;
-    this.owner = null;
-    this.inQueue = null;
-    this.nextInQueue = null;
-    this.previousInQueue = null;
-    this.isStarted = false;
+    this.waiter = null;
     this.isClause = false;
     this.isHanded = false;
   }
@@ -121,16 +110,29 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
     return false;
   }
 
-  /** @internal Begins to stand where `queue()` says. */
-  park(owner: WaitOwner): void {
-    this.owner = owner;
-    if (this.inQueue === null) this.queue()?.push(this);
+  /** @internal `waiter` stands where `queue()` says, if it does not yet. */
+  park(waiter: Waiter): void {
+    this.waiter = waiter;
+    if (waiter.inQueue !== null) return;
+    const queue = this.queue();
+    if (queue === null) this.parkApart(waiter);
+    else queue.push(waiter);
   }
 
-  /** @internal Stands nowhere any more. */
+  /** @internal It was parked, and there is no queue. */
+  parkApart(_waiter: Waiter): void {}
+
+  /** @internal Nobody waits for it any more. Idempotent. */
   unpark(): void {
-    this.owner = null;
-    if (this.inQueue !== null) this.inQueue.remove(this);
+    const { waiter } = this;
+    this.waiter = null;
+    if (waiter !== null && waiter.inQueue !== null) waiter.inQueue.remove(waiter);
+  }
+
+  /** @internal Wakes whoever stands in a queue for it, and nobody else there. */
+  wakeWaiter(): void {
+    const { waiter } = this;
+    if (waiter !== null && waiter.inQueue !== null) waiter.inQueue.wake(waiter);
   }
 
   /** Effection's description of an effect. */
@@ -145,27 +147,26 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
 
   /** @internal Makes the object ready for another use. */
   restart(): void {
-    if (this.owner !== null) {
+    if (this.waiter !== null) {
       throw new NetError("EBUSY", this.syscall, {
         message: "this operation is being waited for already",
       });
     }
-    this.isStarted = false;
     this.isClause = false;
     this.isHanded = false;
     this.reset();
   }
 
-  /** @internal The step: finishes at once if it can, else yields itself and gets an outcome. */
+  /**
+   * @internal The step: finishes at once if it can, else waits. `yield*` makes the first without a
+   * value; whoever resumes it afterwards does so with an outcome.
+   */
   next(outcome?: unknown): IteratorResult<unknown, T> {
-    if (!this.isStarted) {
-      this.isStarted = true;
-      // Outside our coroutines Effection calls `enter`, which begins.
-      if (current === null) return parked(this);
-      const first = begin(current, this);
-      return first === PENDING ? parked(this) : finish(this, first);
-    }
-    return finish(this, outcome as number);
+    if (outcome !== undefined) return finish(this, outcome as number);
+    // Outside our coroutines Effection calls `enter`, which begins.
+    if (current === null) return { done: false, value: this };
+    const first = current.begin(this);
+    return first > READY ? waits(first) : finish(this, first);
   }
 
   /** @internal An iterator's `throw`. */
@@ -187,16 +188,26 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   }
 }
 
-// `yield*` reads an iterator's result before anything else runs, so one object of each kind does.
-const PARKED: { done: false; value: unknown } = { done: false, value: null };
+/**
+ * What a Wait yields in a coroutine: it waits, and the coroutine knows for what. `yield*` passes
+ * the very object on, through all generators, so that nobody looks into it.
+ */
+export const PARKED: { readonly done: false; readonly value: unknown } = {
+  done: false,
+  value: { description: "waits" },
+};
+/** What it yields in a coroutine that is to be ended by force. */
+const UNWIND: { readonly done: false; readonly value: unknown } = { done: false, value: null };
+// `yield*` reads an iterator's result before anything else runs, so one object does.
 const RESULT: { done: true; value: unknown } = { done: true, value: undefined };
 
-function parked(wait: Wait<unknown>): IteratorResult<unknown, never> {
-  PARKED.value = wait;
-  return PARKED;
+/** @returns what is yielded for PENDING or FORCED */
+export function waits(outcome: number): IteratorResult<unknown, never> {
+  return outcome === FORCED ? UNWIND : PARKED;
 }
 
-function finish<T>(wait: Wait<T>, outcome: number): IteratorResult<unknown, T> {
+/** @returns the last step of `wait`: its result; or throws the error that `outcome` stands for */
+export function finish<T>(wait: Wait<T>, outcome: number): IteratorResult<unknown, T> {
   if (outcome === READY) {
     RESULT.value = wait.take();
     return RESULT as IteratorResult<unknown, T>;
@@ -213,58 +224,5 @@ export function checkTime(syscall: string, deadline: unknown): asserts deadline 
   }
   if (Number.isNaN(deadline)) {
     throw new NetError("EINVAL", syscall, { message: "deadline must not be NaN" });
-  }
-}
-
-/** Those who wait for one thing, first come first served. */
-export class WaitQueue {
-  /** Who has waited longest, null if nobody waits. */
-  first: Wait<unknown> | null = null;
-  /** Who came last. */
-  last: Wait<unknown> | null = null;
-  /** Waits in the queue. */
-  size = 0;
-
-  /** Adds at the end. */
-  push(wait: Wait<unknown>): void {
-    wait.inQueue = this;
-    wait.nextInQueue = null;
-    wait.previousInQueue = this.last;
-    if (this.last === null) this.first = wait;
-    else this.last.nextInQueue = wait;
-    this.last = wait;
-    this.size++;
-  }
-
-  /** Takes out `wait`, which must be in this queue. */
-  remove(wait: Wait<unknown>): void {
-    const { nextInQueue, previousInQueue } = wait;
-    if (previousInQueue === null) this.first = nextInQueue;
-    else previousInQueue.nextInQueue = nextInQueue;
-    if (nextInQueue === null) this.last = previousInQueue;
-    else nextInQueue.previousInQueue = previousInQueue;
-    wait.inQueue = null;
-    wait.nextInQueue = null;
-    wait.previousInQueue = null;
-    this.size--;
-  }
-
-  /** Marks who has waited longest ready. @returns false if nobody waits */
-  wakeOne(): boolean {
-    const wait = this.first;
-    if (wait === null) return false;
-    this.wake(wait);
-    return true;
-  }
-
-  /** Marks `wait`, which must be in this queue, ready. */
-  wake(wait: Wait<unknown>): void {
-    this.remove(wait);
-    (wait.owner as WaitOwner).wake(wait);
-  }
-
-  /** Marks all ready, in order. */
-  wakeAll(): void {
-    while (this.first !== null) this.wakeOne();
   }
 }

@@ -26,6 +26,6 @@ export class RetryTimer extends Timer {
   }
 
   override fire(): void {
-    this.#wait.inQueue?.wake(this.#wait);
+    this.#wait.wakeWaiter();
   }
 }

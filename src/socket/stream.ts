@@ -201,7 +201,7 @@ export class Stream implements FlowSink {
     const wait = this.#reader;
     // Cancelled, it stands nowhere any more. A plain Effection task that is halted after it was
     // woken would lose what it has been given.
-    if (wait === null || !(wait.owner instanceof Coroutine)) return 0;
+    if (wait === null || !(wait.waiter instanceof Coroutine)) return 0;
     const room = wait.buf.length - wait.bytesReceived;
     const count = Math.min(length, room);
     if (count <= 0) return 0;
@@ -209,7 +209,7 @@ export class Stream implements FlowSink {
     wait.bytesReceived += count;
     if (!wait.isExact || count === room) {
       wait.isHanded = true;
-      if (wait.inQueue !== null) this.readers.wake(wait);
+      wait.wakeWaiter();
     }
     return count;
   }

@@ -73,7 +73,7 @@ export abstract class CallWait extends Wait<number> {
 
   /** Tries again in the next round. */
   wakeUp(): void {
-    this.inQueue?.wake(this);
+    this.wakeWaiter();
   }
 
   /** The call fails. @returns READY: its outcome is known */

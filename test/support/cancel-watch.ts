@@ -3,7 +3,7 @@
 // is a park: a call that returns at once has nothing to cancel.
 
 import { expect } from "vitest";
-import { Timer, Wait, type WaitOwner } from "../../scheduler/internal.ts";
+import { Timer, Wait, type Waiter } from "../../scheduler/internal.ts";
 import { currentLoop, type Handle } from "../../src/index.ts";
 
 /** Waits more than any scenario has: a sweep must end by itself. */
@@ -24,7 +24,7 @@ export class CancelWatch {
   seen = 0;
   readonly #at: number;
   readonly #timer: Canceller = new Canceller();
-  readonly #park: (owner: WaitOwner) => void;
+  readonly #park: (waiter: Waiter) => void;
 
   /** @param at - which wait, from 1 */
   constructor(at: number) {
@@ -32,9 +32,9 @@ export class CancelWatch {
     this.#park = Wait.prototype.park;
     const watch = this;
     const { park } = Wait.prototype;
-    Wait.prototype.park = function (this: Wait<unknown>, owner: WaitOwner): void {
-      park.call(this, owner);
-      watch.#parked(owner);
+    Wait.prototype.park = function (this: Wait<unknown>, waiter: Waiter): void {
+      park.call(this, waiter);
+      watch.#parked(waiter);
     };
   }
 
@@ -48,8 +48,8 @@ export class CancelWatch {
     Wait.prototype.park = this.#park;
   }
 
-  #parked(owner: WaitOwner): void {
-    if (this.#timer.handle?.coroutine !== owner) return;
+  #parked(waiter: Waiter): void {
+    if (this.#timer.handle?.coroutine !== waiter) return;
     if (++this.seen === this.#at) currentLoop().timers.arm(this.#timer, currentLoop().nowMs);
   }
 }
