@@ -24,6 +24,9 @@ const settings = commandLine(
       default: 10_000,
       range: [1, 1_000_000],
     },
+    "in-place": {
+      help: "No buffer of its own: copies once, from where bytes came to where they go.",
+    },
   },
 );
 
@@ -34,7 +37,8 @@ function* server(): Operation<void> {
   console.log(`listening on ${endpointText(listener.local)}`);
   try {
     // On Ctrl-C it accepts no more, and connections get a second to finish.
-    yield* listener.serve(echo, { maxConnections: settings["max-connections"], graceMs: 1_000 });
+    const handler = settings["in-place"] ? echoInPlace : echo;
+    yield* listener.serve(handler, { maxConnections: settings["max-connections"], graceMs: 1_000 });
   } finally {
     console.log(`connections served: ${listener.statistics().accepted}`);
   }
@@ -44,6 +48,18 @@ function* echo(conn: TcpConnection): Operation<void> {
   const buf = new Uint8Array(65_536);
   for (let n: number; (n = yield* conn.recvSome(buf, now() + settings["idle-ms"])) > 0; ) {
     yield* conn.send(buf.subarray(0, n), now() + 10_000);
+  }
+  yield* conn.close(now() + 5_000);
+}
+
+/** The same without a buffer: what peek and reserve show is memory of the connection. */
+function* echoInPlace(conn: TcpConnection): Operation<void> {
+  for (let n: number; (n = yield* conn.readable(now() + settings["idle-ms"])) > 0; ) {
+    const room = yield* conn.reserve(Math.min(n, 65_536), now() + 10_000);
+    // From here to the next yield* both stay where they are.
+    room.set(conn.peek().subarray(0, room.length));
+    conn.commit(room.length);
+    conn.consume(room.length);
   }
   yield* conn.close(now() + 5_000);
 }

@@ -8,7 +8,6 @@
 //   receive:  kernel ──► shared memory ──► user     or  kernel ──► shared ──► kept ──► user
 
 import { Timer } from "../../scheduler/timer-wheel.ts";
-import { ByteRing } from "../tcp/byte-ring.ts";
 import {
   type Endpoint,
   EVENT_READABLE,
@@ -18,9 +17,10 @@ import {
   type StreamFlow,
   type TcpInfo,
 } from "../transport/stream.ts";
-import { EAGAIN, ECONNABORTED, ECONNRESET, ENOBUFS, ENOMEM, ENOTCONN, EPIPE } from "./errno.ts";
+import { ECONNABORTED, ECONNRESET, ENOTCONN, EPIPE } from "./errno.ts";
 import { flowInfo } from "./flow-info.ts";
 import { KernelReceive } from "./kernel-receive.ts";
+import { KernelSend } from "./kernel-send.ts";
 import type { KernelSocket, KernelSockets } from "./kernel-sockets.ts";
 import {
   EVENT_DATA,
@@ -76,23 +76,12 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
   /** Bytes given to the kernel, and taken from it. */
   bytesSent = 0;
   bytesReceived = 0;
-  readonly sendLimitBytes: number;
   readonly #sockets: KernelSockets;
   readonly #incoming: KernelReceive;
+  readonly #outgoing: KernelSend;
   /** The kernel receives nothing for us: there was no room. */
   #isStalled = false;
   #isDiscarding = false;
-  /** Bytes submitted straight from the user, and from the front of the backlog. */
-  #direct = 0;
-  #fromBacklog = 0;
-  /** Of the bytes submitted straight from the user, those the kernel left in this crossing. */
-  #leftOver = 0;
-  readonly #backlog: ByteRing;
-  #backlogLength = 0;
-  /** The kernel takes no bytes now. */
-  #isBlocked = false;
-  /** The kernel had no memory in this crossing, and so has not tried what came behind. */
-  #isStarved = false;
   #isTouched = false;
   #wantsFinish = false;
   #isFinishSubmitted = false;
@@ -117,11 +106,12 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#sockets = sockets;
     this.id = id;
     this.isEstablished = isEstablished;
-    this.sendLimitBytes = settings.sendLimitBytes;
     this.#remote = remote;
     this.#local = local;
-    this.#incoming = new KernelReceive(sockets.native.shared, settings.receiveLimitBytes);
-    this.#backlog = new ByteRing(settings.sendLimitBytes);
+    const { shared } = sockets.native;
+    this.#incoming = new KernelReceive(shared, settings.receiveLimitBytes);
+    const { sendLimitBytes } = settings;
+    this.#outgoing = new KernelSend(this, id, sockets.submissions, shared, sendLimitBytes);
     sockets.add(this);
     sockets.setRoom(id, settings.receiveLimitBytes);
   }
@@ -138,9 +128,13 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   // --- sending -----------------------------------------------------------------------------------
 
+  get sendLimitBytes(): number {
+    return this.#outgoing.limitBytes;
+  }
+
   get sendSpaceBytes(): number {
     if (this.#wantsFinish || this.failure !== 0) return 0;
-    return this.sendLimitBytes - this.#direct - this.#backlogLength;
+    return this.sendLimitBytes - this.#outgoing.length;
   }
 
   send(bytes: Uint8Array, offset: number, length: number): number {
@@ -148,15 +142,20 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     if (this.#wantsFinish) return EPIPE;
     const count = Math.min(length, this.sendSpaceBytes);
     if (count <= 0) return 0;
-    const isDirect = this.#backlogLength === 0 && !this.#isBlocked && this.isEstablished;
-    const direct = isDirect ? this.#sendDirect(bytes, offset, count) : 0;
-    const rest = count - direct;
-    if (rest > 0) {
-      this.#backlog.put(this.#backlogLength, bytes, offset + direct, rest, this.#backlogLength);
-      this.#backlogLength += rest;
-      this.#touch();
-    }
+    if (this.#outgoing.put(bytes, offset, count, this.isEstablished)) this.#touch();
     return count;
+  }
+
+  reserve(length: number): Uint8Array | number {
+    if (this.failure !== 0) return this.failure;
+    if (this.#wantsFinish) return EPIPE;
+    return this.sendSpaceBytes < length ? 0 : this.#outgoing.reserve(length, this.isEstablished);
+  }
+
+  commit(length: number): number {
+    if (this.failure !== 0) return this.failure;
+    if (this.#outgoing.commit(length)) this.#touch();
+    return 0;
   }
 
   finish(_nowMs: number): number {
@@ -189,6 +188,24 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   get receivedBytes(): number {
     return this.#incoming.length;
+  }
+
+  get round(): number {
+    return this.#sockets.round;
+  }
+
+  get viewedBytes(): number {
+    return this.#incoming.viewedBytes;
+  }
+
+  view(): Uint8Array {
+    return this.#incoming.view();
+  }
+
+  consume(count: number): void {
+    const roomBefore = this.#incoming.room;
+    this.#incoming.consume(count);
+    if (this.#incoming.room !== roomBefore) this.#makeRoom();
   }
 
   get atEnd(): boolean {
@@ -273,7 +290,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   /** Bytes that the kernel has not taken yet. */
   get unsentBytes(): number {
-    return this.#backlogLength + this.#direct;
+    return this.#outgoing.length;
   }
 
   get hasTimer(): boolean {
@@ -301,7 +318,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.#isTouched = false;
     if (this.#isClosed || this.failure !== 0 || !this.isEstablished) return;
     if (this.#isStalled && this.#incoming.room > 0) this.#resume();
-    if (this.#backlogLength > 0 && this.#fromBacklog === 0 && !this.#isBlocked) this.#sendBacklog();
+    if (!this.#outgoing.flush()) this.#touch();
     if (this.#wantsFinish && !this.#isFinishSubmitted && this.unsentBytes === 0) {
       const { submissions } = this.#sockets;
       this.#isFinishSubmitted = submissions.add(this, this.id, OP_SHUTDOWN, 0, 0);
@@ -318,63 +335,11 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
 
   // --- inside ------------------------------------------------------------------------------------
 
-  #sendDirect(bytes: Uint8Array, offset: number, length: number): number {
-    const { submissions, native } = this.#sockets;
-    const count = Math.min(length, submissions.room);
-    if (count <= 0) return 0;
-    const at = submissions.take(count);
-    const isWhole = offset === 0 && count === bytes.length;
-    native.shared.tx.set(isWhole ? bytes : bytes.subarray(offset, offset + count), at);
-    submissions.add(this, this.id, OP_SEND, at, count);
-    this.#direct += count;
-    return count;
-  }
-
-  #sendBacklog(): void {
-    const { submissions, native } = this.#sockets;
-    const count = Math.min(this.#backlogLength, submissions.room);
-    if (count <= 0) return this.#touch();
-    const at = submissions.take(count);
-    this.#backlog.get(0, native.shared.tx, at, count);
-    submissions.add(this, this.id, OP_SEND, at, count);
-    this.#fromBacklog = count;
-  }
-
   #sent(offset: number, length: number, result: number): void {
-    const taken = Math.max(0, result);
-    // No room in the socket, or no memory in the kernel: a matter of time.
-    const isAlive = result >= 0 || result === EAGAIN || result === ENOBUFS || result === ENOMEM;
-    this.bytesSent += taken;
-    // What came straight from the user was submitted before anything from the backlog.
-    if (this.#direct > 0) {
-      this.#direct -= length;
-      if (taken < length && isAlive) this.#putBack(offset + taken, length - taken);
-      if (this.#direct === 0) this.#leftOver = 0;
-    } else {
-      this.#fromBacklog = 0;
-      this.#backlogLength -= taken;
-      if (this.#backlogLength === 0) this.#backlog.emptied();
-      else this.#backlog.advance(taken);
-    }
-    if (!isAlive) return this.#fail(result);
-    // Of memory nothing tells: it is asked for again in every round.
-    if (result < 0 && result !== EAGAIN) this.#isStarved = true;
-    if (taken < length) this.#isBlocked = !this.#isStarved;
-    if (this.#direct === 0 && this.#fromBacklog === 0) this.#isStarved = false;
-    if (this.#backlogLength > 0 || this.#wantsFinish) this.#touch();
+    this.bytesSent += Math.max(0, result);
+    if (!this.#outgoing.settled(offset, length, result)) return this.#fail(result);
+    if (this.#outgoing.backlogLength > 0 || this.#wantsFinish) this.#touch();
     this.#notify(EVENT_WRITABLE);
-  }
-
-  /** Bytes that the kernel has left come first, in the order in which they were submitted. */
-  #putBack(offset: number, length: number): void {
-    const { tx } = this.#sockets.native.shared;
-    const at = this.#leftOver;
-    const later = new Uint8Array(this.#backlogLength - at);
-    this.#backlog.get(at, later, 0, later.length);
-    this.#backlog.put(at, tx, offset, length, at);
-    this.#backlog.put(at + length, later, 0, later.length, at + length);
-    this.#backlogLength += length;
-    this.#leftOver = at + length;
   }
 
   #shutDown(result: number): void {
@@ -408,8 +373,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
       this.#notify(EVENT_STATE | EVENT_WRITABLE);
       return;
     }
-    this.#isBlocked = false;
-    if (this.#backlogLength > 0) this.#touch();
+    this.#outgoing.isBlocked = false;
+    if (this.#outgoing.backlogLength > 0) this.#touch();
     this.#notify(EVENT_WRITABLE);
   }
 
@@ -429,11 +394,7 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     this.failure = errno === EPIPE || errno === ENOTCONN ? ECONNRESET : errno;
     // What was open for however short a time has not failed to open: the next call tells.
     if (!this.isEstablished) this.openFailure = this.failure;
-    this.#backlog.release();
-    this.#backlogLength = 0;
-    this.#fromBacklog = 0;
-    this.#direct = 0;
-    this.#leftOver = 0;
+    this.#outgoing.clear();
     this.#notify(EVENT_STATE);
   }
 
@@ -472,10 +433,8 @@ export class KernelFlow implements StreamFlow, KernelSocket, Submitter {
     void this.remoteEnd;
     this.#isClosed = true;
     if (this.#timer !== null) this.#sockets.timers.cancel(this.#timer);
-    this.#backlogLength = 0;
-    this.#direct = 0;
     // The user may hold the connection for long yet.
-    this.#backlog.release();
+    this.#outgoing.clear();
     this.#sockets.close(this, isReset);
   }
 }

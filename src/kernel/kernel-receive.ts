@@ -45,9 +45,7 @@ export class KernelReceive {
     if (this.#keptLength > 0) {
       taken = Math.min(length, this.#keptLength);
       this.#kept.get(0, into, offset, taken);
-      this.#keptLength -= taken;
-      if (this.#keptLength === 0) this.#kept.emptied();
-      else this.#kept.advance(taken);
+      this.#passKept(taken);
     }
     const count = Math.min(length - taken, this.#viewLength);
     if (count > 0) {
@@ -56,6 +54,24 @@ export class KernelReceive {
       this.#viewLength -= count;
     }
     return taken + count;
+  }
+
+  /** Bytes that `view` shows. */
+  get viewedBytes(): number {
+    return this.#keptLength > 0 ? this.#kept.frontBytes(this.#keptLength) : this.#viewLength;
+  }
+
+  /** Bytes that lie in one piece, from the oldest on. @returns good until the next crossing */
+  view(): Uint8Array {
+    if (this.#keptLength > 0) return this.#kept.front(this.#keptLength);
+    return this.#shared.rx.subarray(this.#viewOffset, this.#viewOffset + this.#viewLength);
+  }
+
+  /** Takes bytes that `view` shows. */
+  consume(count: number): void {
+    if (this.#keptLength > 0) return this.#passKept(count);
+    this.#viewOffset += count;
+    this.#viewLength -= count;
   }
 
   /** Copies bytes and leaves them there. @returns how many */
@@ -82,6 +98,12 @@ export class KernelReceive {
     this.#viewLength = 0;
     this.#keptLength = 0;
     this.#kept.release();
+  }
+
+  #passKept(count: number): void {
+    this.#keptLength -= count;
+    if (this.#keptLength === 0) this.#kept.emptied();
+    else this.#kept.advance(count);
   }
 
   #copyView(into: Uint8Array, offset: number, count: number): void {

@@ -76,6 +76,8 @@ export class KernelSockets {
   readonly counts: Map<string, number>;
   /** Time of the current round, ms. */
   nowMs: number;
+  /** Counts crossings. */
+  round: number;
   readonly #sockets: (KernelSocket | null)[];
   #open: number;
   #listeners: number;
@@ -94,6 +96,7 @@ export class KernelSockets {
     this.#onWork = onWork;
     this.counts = new Map();
     this.nowMs = 0;
+    this.round = 0;
     this.#sockets = [];
     this.#open = 0;
     this.#listeners = 0;
@@ -110,6 +113,7 @@ export class KernelSockets {
   /** The one crossing of a round. @returns work done, a count */
   poll(nowMs: number): number {
     this.nowMs = nowMs;
+    this.round++;
     const holding = this.#holding;
     for (let i = 0; i < holding.count; i++) holding.take(i).keepReceived();
     holding.count = 0;

@@ -68,6 +68,8 @@ export class LocalFlow implements StreamFlow, KernelSocket {
   readonly #incoming: LocalReceive;
   /** Of a send that was to be taken whole: what the kernel has no room for. */
   #rest: Uint8Array | null = null;
+  /** Room given out for bytes to send. */
+  #reserved: Uint8Array | null = null;
   /** The kernel takes no bytes now. */
   #isBlocked = false;
   #wantsFinish = false;
@@ -105,6 +107,21 @@ export class LocalFlow implements StreamFlow, KernelSocket {
     if (!isWhole || taken === length || this.failure !== 0) return taken;
     this.#rest = bytes.slice(offset + taken, offset + length);
     return length;
+  }
+
+  reserve(length: number): Uint8Array | number {
+    if (this.failure !== 0) return this.failure;
+    if (this.#wantsFinish) return EPIPE;
+    if (this.sendSpaceBytes < length) return 0;
+    this.#reserved = new Uint8Array(length);
+    return this.#reserved;
+  }
+
+  commit(length: number): number {
+    const bytes = this.#reserved as Uint8Array;
+    this.#reserved = null;
+    const result = length === 0 ? this.failure : this.send(bytes, 0, length, true);
+    return Math.min(result, 0);
   }
 
   /**
@@ -194,6 +211,26 @@ export class LocalFlow implements StreamFlow, KernelSocket {
   gather(wanted: number): void {
     this.#incoming.gather(wanted);
     this.#noteFailure();
+  }
+
+  get round(): number {
+    return this.#sockets.round;
+  }
+
+  get viewedBytes(): number {
+    const { viewedBytes } = this.#incoming;
+    this.#noteFailure();
+    return viewedBytes;
+  }
+
+  view(): Uint8Array {
+    const bytes = this.#incoming.view();
+    this.#noteFailure();
+    return bytes;
+  }
+
+  consume(count: number): void {
+    this.#incoming.consume(count);
   }
 
   discardReceived(): void {

@@ -87,6 +87,23 @@ export class LocalReceive {
     return count;
   }
 
+  /** Bytes that `view` shows. */
+  get viewedBytes(): number {
+    this.gather(GATHER_BYTES);
+    return this.#kept.frontBytes(this.#keptLength);
+  }
+
+  /** Bytes that lie in one piece, from the oldest on. @returns good until some are received */
+  view(): Uint8Array {
+    this.gather(GATHER_BYTES);
+    return this.#kept.front(this.#keptLength);
+  }
+
+  /** Takes bytes that `view` shows. */
+  consume(count: number): void {
+    if (count > 0) this.#passKept(count);
+  }
+
   /** Gathers up to `wanted` bytes. */
   gather(wanted: number): void {
     const most = Math.min(wanted, GATHER_BYTES);

@@ -7,6 +7,8 @@ import { Timer } from "../../scheduler/timer-wheel.ts";
 import type { IpAddress } from "../ip/address.ts";
 import {
   atEnd,
+  commitBytes,
+  consumeBytes,
   discardReceived,
   finish,
   info,
@@ -15,6 +17,7 @@ import {
   peekBytes,
   receiveBytes,
   receivedBytes,
+  reserveBytes,
   sendBytes,
   sendSpaceBytes,
   type TcpInfo,
@@ -26,8 +29,12 @@ import type { Tcb } from "../tcp/tcb.ts";
 import type { Endpoint, FlowSink, StreamFlow } from "../transport/stream.ts";
 import type { ListenerRecord } from "./listener.ts";
 
+const NO_BYTES = new Uint8Array(0);
+
 /** What a flow needs of its context. */
 export interface FlowOwner {
+  /** Counts rounds. */
+  readonly round: number;
   readonly timers: TimerWheel;
   flowTimeout(flow: Flow, nowMs: number): void;
   /** Resets the connection, unless both sides have finished with it. */
@@ -176,6 +183,40 @@ export class Flow implements StreamFlow {
   /** Copies received bytes and leaves them there. @returns bytes copied */
   peek(into: Uint8Array, offset: number, length: number): number {
     return peekBytes(this.tcb, into, offset, length);
+  }
+
+  /** Counts rounds: memory handed out in one is void in the next. */
+  get round(): number {
+    return this.owner.round;
+  }
+
+  /** Received bytes that `view` shows. */
+  get viewedBytes(): number {
+    return this.awake === null ? 0 : this.awake.receiveBuffer.viewedBytes;
+  }
+
+  /** Received bytes where they lie, from the oldest on. @returns a view of this round */
+  view(): Uint8Array {
+    return this.awake === null ? NO_BYTES : this.awake.receiveBuffer.view();
+  }
+
+  /** Takes that many bytes of those that `view` shows. */
+  consume(count: number): void {
+    if (count === 0) return;
+    consumeBytes(this.tcb, count);
+    this.owner.touch(this);
+  }
+
+  /** Gives out room to send. @returns a view of this round; 0: not as much now; or -errno */
+  reserve(length: number): Uint8Array | number {
+    return reserveBytes(this.tcb, length);
+  }
+
+  /** Sends the first bytes of the room that was given out last. @returns 0 or -errno */
+  commit(length: number): number {
+    const result = commitBytes(this.tcb, length);
+    this.owner.touch(this);
+    return result;
   }
 
   /** In-order bytes that can be taken now. */

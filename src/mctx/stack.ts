@@ -49,6 +49,8 @@ export class Stack implements TcbHost, FlowOwner {
   readonly tcpCounters: TcpCounters;
   /** Time of the current round, ms on the loop's clock. */
   nowMs: number;
+  /** Counts rounds. */
+  round: number;
   /** 0, or -errno once the device is gone; every call fails with it. */
   error: number;
   readonly #secrets: Secrets;
@@ -79,6 +81,7 @@ export class Stack implements TcbHost, FlowOwner {
     this.tcpConfig = tcpConfig;
     this.tcpCounters = new TcpCounters();
     this.nowMs = 0;
+    this.round = 0;
     this.error = 0;
     this.#secrets = secrets;
     this.#flows = new FlowTable(secrets.flowSeed);
@@ -99,6 +102,7 @@ export class Stack implements TcbHost, FlowOwner {
   /** Takes what the driver has received, and feeds it to the stack. @returns work done, a count */
   poll(nowMs: number): number {
     this.nowMs = nowMs;
+    this.round++;
     if (this.error !== 0) return 0;
     const frames = this.#receiver.poll(nowMs);
     if (frames < 0) {

@@ -9,6 +9,7 @@ import type { Endpoint } from "../transport/stream.ts";
 import { RecvFdWait, SendFdWait } from "./ipc-descriptors.ts";
 import { checkDescriptor } from "./ipc-path.ts";
 import { Stream, streamCalls } from "./stream.ts";
+import { commit, consume, peek, readable, reserve } from "./stream-views.ts";
 
 const CALLS = streamCalls("ipc");
 
@@ -118,6 +119,73 @@ export class IpcConnection {
    */
   recvFd(deadline?: number): Wait<number> {
     return new RecvFdWait(this.#stream, this.#flow, deadline);
+  }
+
+  /**
+   * Waits until there is something to `peek`, and takes nothing: what has not been consumed makes
+   * it return at once. What it shows is up to 256 KiB that the kernel has given away, so to the peer
+   * they are read; descriptors that came with them are closed as they are consumed.
+   *
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @returns how many bytes `peek` shows, at least; 0 at the end of the stream
+   * @throws NetError EBADF, EBUSY (another coroutine is receiving), ECANCELED, ECONNRESET (the peer
+   *   is gone),
+   *   ETIMEDOUT
+   */
+  readable(deadline?: number): Wait<number> {
+    return readable(this.#stream, deadline);
+  }
+
+  /**
+   * Shows received bytes where they lie, from the oldest on: those in one piece, which need not be
+   * all. Never waits, and works in a cancelled coroutine.
+   *
+   * @returns a view, empty if there are none. It is memory of the context: read it before this
+   *   coroutine waits for anything, and before `consume`, `recv` or `recvSome`
+   * @throws NetError EBADF, EBUSY (another coroutine is receiving)
+   */
+  peek(): Uint8Array {
+    return peek(this.#stream);
+  }
+
+  /**
+   * Takes bytes that `peek` shows, so that the peer may send as many again. Never waits, and works
+   * in a cancelled coroutine.
+   *
+   * @param count - how many, from the oldest on; at most as many as `peek` shows
+   * @throws NetError EBADF, EBUSY (another coroutine is receiving), EINVAL; TypeError
+   */
+  consume(count: number): void {
+    consume(this.#stream, count);
+  }
+
+  /**
+   * Waits for room to send, and hands it out to be written. Nothing is sent before `commit`.
+   *
+   * @param length - bytes in one piece, from 1 up to what the send buffer can ever hold
+   * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
+   * @returns the room, of undefined content. It is memory of the context: write it, and `commit`,
+   *   before this coroutine waits for anything; `send`, `reserve` and the next round take it back
+   * @throws NetError EBADF, EBUSY (another coroutine is sending), ECANCELED, ECONNRESET (the peer
+   *   is gone),
+   *   EINVAL, EPIPE (after `done`), ETIMEDOUT; TypeError
+   */
+  reserve(length: number, deadline?: number): Wait<Uint8Array> {
+    return reserve(this.#stream, length, deadline);
+  }
+
+  /**
+   * Sends the first bytes of what `reserve` has handed out; the rest is given back. Never waits,
+   * and works in a cancelled coroutine.
+   *
+   * @param length - how many; 0: none after all
+   * @throws NetError EBADF, EBUSY (another coroutine is sending), ECONNRESET (the peer
+   *   is gone), EINVAL (more than
+   *   reserved, or nothing is: this coroutine has waited, or sent otherwise, in between), EPIPE
+   *   (after `done`); TypeError
+   */
+  commit(length: number): void {
+    commit(this.#stream, length);
   }
 
   /**

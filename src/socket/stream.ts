@@ -11,7 +11,7 @@ import {
   type Loop,
   PENDING,
   READY,
-  Wait,
+  type Wait,
   WaitQueue,
 } from "../../scheduler/internal.ts";
 import {
@@ -26,12 +26,19 @@ import { copyBytes } from "../wire/copy.ts";
 import { checkBytes } from "./arguments.ts";
 import { EBADF, EBUSY, EINVAL, EPIPE, endpointError, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
+import type { Reservation } from "./stream-views.ts";
+import { CloseWait, RecvWait, SendWait } from "./stream-waits.ts";
 
 /** The calls of one kind of stream as users know them: `"tcp.send"`. */
 export interface StreamCalls {
   readonly send: string;
   readonly recv: string;
   readonly recvSome: string;
+  readonly readable: string;
+  readonly peek: string;
+  readonly consume: string;
+  readonly reserve: string;
+  readonly commit: string;
   readonly done: string;
   readonly close: string;
   readonly linger: string;
@@ -44,6 +51,11 @@ export function streamCalls(kind: string): StreamCalls {
     send: `${kind}.send`,
     recv: `${kind}.recv`,
     recvSome: `${kind}.recvSome`,
+    readable: `${kind}.readable`,
+    peek: `${kind}.peek`,
+    consume: `${kind}.consume`,
+    reserve: `${kind}.reserve`,
+    commit: `${kind}.commit`,
     done: `${kind}.done`,
     close: `${kind}.close`,
     linger: `${kind}.linger`,
@@ -55,7 +67,7 @@ export function streamCalls(kind: string): StreamCalls {
 export class Stream implements FlowSink {
   readonly flow: StreamFlow;
   readonly #loop: Loop;
-  readonly #calls: StreamCalls;
+  readonly calls: StreamCalls;
   /** Whom errors name; null: the peer. */
   readonly #named: Endpoint | null;
   /** Null: no coroutine owns it. */
@@ -64,6 +76,8 @@ export class Stream implements FlowSink {
   #readers: WaitQueue | null = null;
   #writers: WaitQueue | null = null;
   #closers: WaitQueue | null = null;
+  /** Room to send that has been handed out; whatever else is sent takes it back. */
+  reservation: Reservation | null = null;
   #isOpen = true;
   #isClosing = false;
   #isDone = false;
@@ -76,7 +90,7 @@ export class Stream implements FlowSink {
   constructor(loop: Loop, flow: StreamFlow, calls: StreamCalls, named: Endpoint | null = null) {
     this.#loop = loop;
     this.flow = flow;
-    this.#calls = calls;
+    this.calls = calls;
     this.#named = named;
     flow.sink = this;
     this.#ownership = new Ownership(this);
@@ -89,20 +103,20 @@ export class Stream implements FlowSink {
 
   /** As `TcpConnection.send`. */
   send(data: Uint8Array, deadline?: number): Wait<void> {
-    checkBytes(this.#calls.send, "data", data);
-    return new SendWait(this, data, this.#calls.send, deadline);
+    checkBytes(this.calls.send, "data", data);
+    return new SendWait(this, data, this.calls.send, deadline);
   }
 
   /** As `TcpConnection.recv`. */
   recv(buf: Uint8Array, deadline?: number): Wait<void> {
-    const { recv } = this.#calls;
+    const { recv } = this.calls;
     checkBytes(recv, "buf", buf);
     return new RecvWait(this, buf, true, recv, deadline) as unknown as Wait<void>;
   }
 
   /** As `TcpConnection.recvSome`. */
   recvSome(buf: Uint8Array, deadline?: number): Wait<number> {
-    const { recvSome } = this.#calls;
+    const { recvSome } = this.calls;
     checkBytes(recvSome, "buf", buf);
     if (buf.length === 0) throw netError("EINVAL", recvSome, "buf must have room for a byte");
     return new RecvWait(this, buf, false, recvSome, deadline);
@@ -110,7 +124,7 @@ export class Stream implements FlowSink {
 
   /** As `TcpConnection.done`. */
   done(): void {
-    const { done } = this.#calls;
+    const { done } = this.calls;
     if (!this.#isOpen) throw netError("EBADF", done, this.#ownership?.detailOf(EBADF));
     if (this.#isDone) throw netError("EPIPE", done);
     const { failure } = this.flow;
@@ -122,12 +136,12 @@ export class Stream implements FlowSink {
 
   /** As `TcpConnection.close`. */
   close(deadline?: number): Wait<void> {
-    return new CloseWait(this, false, this.#calls.close, deadline);
+    return new CloseWait(this, false, this.calls.close, deadline);
   }
 
   /** As `TcpConnection.linger`. */
   linger(deadline?: number): Wait<void> {
-    return new CloseWait(this, true, this.#calls.linger, deadline);
+    return new CloseWait(this, true, this.calls.linger, deadline);
   }
 
   /** As `TcpConnection.release`. */
@@ -149,7 +163,7 @@ export class Stream implements FlowSink {
 
   /** As `TcpConnection.moveTo`. */
   moveTo(bundle: Bundle): void {
-    const { moveTo } = this.#calls;
+    const { moveTo } = this.calls;
     if (!this.#isOpen) throw netError("EBADF", moveTo, this.#ownership?.detailOf(EBADF));
     this.#ownership ??= new Ownership(this);
     this.#ownership.moveTo(moveTo, bundle);
@@ -241,14 +255,14 @@ export class Stream implements FlowSink {
     return PENDING;
   }
 
-  /** Whether `wait` may receive: one at a time. @returns READY or -errno */
-  gateRecv(wait: Wait<unknown>): number {
+  /** Whether `wait` (null: a call that never waits) may receive. @returns READY or -errno */
+  gateRecv(wait: Wait<unknown> | null): number {
     if (!this.#isOpen) return -EBADF;
     return this.#receiver !== null && this.#receiver !== wait ? -EBUSY : READY;
   }
 
-  /** Whether `wait` may send: one at a time. @returns READY or -errno */
-  gateSend(wait: Wait<unknown>): number {
+  /** Whether `wait` (null: a call that never waits) may send. @returns READY or -errno */
+  gateSend(wait: Wait<unknown> | null): number {
     if (!this.#isOpen) return -EBADF;
     if (this.#isDone) return -EPIPE;
     return this.#sender !== null && this.#sender !== wait ? -EBUSY : READY;
@@ -270,6 +284,7 @@ export class Stream implements FlowSink {
     if (gate !== READY) return gate;
     const wanted = wait.data.length - wait.bytesSent;
     const { flow } = this;
+    this.reservation = null;
     if (flow.failure !== 0) return flow.failure;
     if (wait.isClause && flow.sendSpaceBytes < wanted) {
       return wanted > flow.sendLimitBytes ? -EINVAL : PENDING;
@@ -322,6 +337,11 @@ export class Stream implements FlowSink {
     if (this.#sender === wait) this.#sender = null;
   }
 
+  /** What was asked for may need a round, and a plain Effection task may stand outside of one. */
+  kick(): void {
+    this.#loop.kick();
+  }
+
   /** The error of a call on this stream. @param message - says more than the code */
   errorOf(errno: number, syscall: string, message?: string): NetError {
     const detail = message ?? this.#ownership?.detailOf(errno);
@@ -358,140 +378,5 @@ export class Stream implements FlowSink {
     this.flow.sink = null;
     this.flow.abort(this.#loop.now());
     this.#loop.kick();
-  }
-}
-
-/** A receive: exactly what the buffer holds, or what is there. */
-export class RecvWait extends Wait<number> {
-  readonly stream: Stream;
-  readonly buf: Uint8Array;
-  readonly isExact: boolean;
-  bytesReceived: number;
-
-  constructor(
-    stream: Stream,
-    buf: Uint8Array,
-    isExact: boolean,
-    syscall: string,
-    deadline?: number,
-  ) {
-    super(syscall, deadline);
-    this.stream = stream;
-    this.buf = buf;
-    this.isExact = isExact;
-    this.bytesReceived = 0;
-  }
-
-  override reset(): void {
-    this.bytesReceived = 0;
-  }
-
-  override poll(): number {
-    return this.stream.pollRecv(this);
-  }
-
-  override queue(): WaitQueue {
-    return this.stream.readers;
-  }
-
-  override take(): number {
-    this.stream.ended(this);
-    return this.bytesReceived;
-  }
-
-  override withdrawn(): void {
-    this.stream.ended(this);
-  }
-
-  override error(errno: number): Error {
-    const error = this.stream.errorOf(errno, this.syscall);
-    error.bytesReceived = this.bytesReceived;
-    return error;
-  }
-}
-
-/** A send of all of the data. */
-export class SendWait extends Wait<void> {
-  readonly stream: Stream;
-  readonly data: Uint8Array;
-  bytesSent: number;
-
-  constructor(stream: Stream, data: Uint8Array, syscall: string, deadline?: number) {
-    super(syscall, deadline);
-    this.stream = stream;
-    this.data = data;
-    this.bytesSent = 0;
-  }
-
-  override reset(): void {
-    this.bytesSent = 0;
-  }
-
-  override poll(): number {
-    return this.stream.pollSend(this);
-  }
-
-  override queue(): WaitQueue {
-    return this.stream.writers;
-  }
-
-  override take(): void {
-    this.stream.ended(this);
-  }
-
-  override withdrawn(): void {
-    this.stream.ended(this);
-  }
-
-  override error(errno: number): Error {
-    const error = this.stream.errorOf(errno, this.syscall);
-    error.bytesSent = this.bytesSent;
-    return error;
-  }
-}
-
-/** A close that waits: for both ends of the stream, or for the peer's acknowledgement alone. */
-class CloseWait extends Wait<void> {
-  readonly stream: Stream;
-  readonly isLinger: boolean;
-  #isStarted = false;
-
-  constructor(stream: Stream, isLinger: boolean, syscall: string, deadline?: number) {
-    super(syscall, deadline);
-    this.stream = stream;
-    this.isLinger = isLinger;
-  }
-
-  override reset(): void {
-    this.#isStarted = false;
-  }
-
-  override poll(): number {
-    if (this.#isStarted) return this.stream.pollClose(this.isLinger);
-    const first = this.stream.startClose(this.isLinger);
-    this.#isStarted = first !== -EBADF;
-    return first;
-  }
-
-  override queue(): WaitQueue {
-    return this.stream.closers;
-  }
-
-  override take(): void {
-    this.stream.endClose(true);
-  }
-
-  override withdrawn(errno: number): void {
-    if (this.#isStarted) {
-      this.stream.endClose(false);
-    } else if (errno !== -EBADF && errno !== 0 && this.stream.isOpen) {
-      // Cancelled before the first step: the handle is closed all the same, by RST. One that
-      // another coroutine is closing is not open any more, and goes on closing.
-      this.stream.abort();
-    }
-  }
-
-  override error(errno: number): Error {
-    return this.stream.errorOf(errno, this.syscall);
   }
 }

@@ -64,6 +64,30 @@ export class ByteRing {
     if (first < length) copyBytes(this.#memory, 0, into, intoOffset + first, length - first);
   }
 
+  /** How many of `length` bytes in use lie in one piece from the front on. */
+  frontBytes(length: number): number {
+    return Math.min(length, this.#capacity - this.#head);
+  }
+
+  /** The same bytes as they lie here. @returns a view, good until the ring is touched */
+  front(length: number): Uint8Array {
+    return this.#memory.subarray(this.#head, this.#head + this.frontBytes(length));
+  }
+
+  /**
+   * Makes room for bytes in one piece, from byte `at` on; all before it survive.
+   *
+   * @param at - 0 is the front; `at + length` is at most `limitBytes`
+   * @returns a view for the caller to fill, good until the ring is touched
+   */
+  room(at: number, length: number): Uint8Array {
+    const end = at + length;
+    if (end > this.#capacity || this.#index(at) + length > this.#capacity) this.#grow(end, at);
+    if (end > this.#peak) this.#peak = end;
+    const start = this.#index(at);
+    return this.#memory.subarray(start, start + length);
+  }
+
   /** Moves the front by `count` bytes, at most those in use. */
   advance(count: number): void {
     if (this.#capacity !== 0) this.#head = this.#index(count);

@@ -103,6 +103,45 @@ export function peekBytes(tcb: Tcb, into: Uint8Array, offset: number, length: nu
   return tcb.receiveBuffer.peek(into, offset, length);
 }
 
+/**
+ * Takes in-order bytes that the user has seen where they lie (`receiveBuffer.view`).
+ *
+ * @param tcb - the connection
+ * @param count - at most `receiveBuffer.available`
+ */
+export function consumeBytes(tcb: Tcb, count: number): void {
+  tcb.receiveBuffer.consume(count);
+  if (count > 0) afterRead(tcb);
+}
+
+/**
+ * Gives out room in the send buffer, to be filled by the user.
+ *
+ * @param tcb - the connection
+ * @param length - how much, in one piece
+ * @returns the room; 0: there is not as much now, or -errno as `sendBytes`
+ */
+export function reserveBytes(tcb: Tcb, length: number): Uint8Array | number {
+  if (tcb.error !== 0) return tcb.error;
+  if (tcb.snd.finQueued) return EPIPE;
+  if (tcb.state <= LISTEN) return ENOTCONN;
+  return tcb.sendBuffer.space < length ? 0 : tcb.sendBuffer.reserve(length);
+}
+
+/**
+ * SEND of what has been written where `reserveBytes` said, right before.
+ *
+ * @param tcb - the connection
+ * @param length - of the first bytes of that room
+ * @returns 0, or -errno as `sendBytes`
+ */
+export function commitBytes(tcb: Tcb, length: number): number {
+  if (tcb.error !== 0) return tcb.error;
+  tcb.sendBuffer.commit(length);
+  if (length > 0 && tcb.state >= ESTABLISHED) tcb.host.requestOutput(tcb);
+  return 0;
+}
+
 /** Bytes have gone to the reader: the window may be wide enough again to tell the peer. */
 export function afterRead(tcb: Tcb): void {
   const { rcv } = tcb;

@@ -97,7 +97,7 @@ export class ReceiveBuffer {
     const count = Math.min(length, this.#available);
     if (count <= 0) return 0;
     this.#ring.get(0, into, offset, count);
-    this.#consume(count);
+    this.consume(count);
     return count;
   }
 
@@ -108,9 +108,26 @@ export class ReceiveBuffer {
     return count;
   }
 
+  /** In-order bytes that lie in one piece, from the oldest on. */
+  get viewedBytes(): number {
+    return this.#ring.frontBytes(this.#available);
+  }
+
+  /** Those bytes where they lie. @returns a view, good until the buffer is touched */
+  view(): Uint8Array {
+    return this.#ring.front(this.#available);
+  }
+
+  /** Drops in-order bytes from the front, at most `available`. */
+  consume(count: number): void {
+    this.#available -= count;
+    if (this.#available === 0 && this.#rangeCount === 0) this.#ring.emptied();
+    else this.#ring.advance(count);
+  }
+
   /** Drops the in-order bytes that are there now. Early ones stay: their gap may be filled. */
   discard(): void {
-    if (this.#available !== 0) this.#consume(this.#available);
+    if (this.#available !== 0) this.consume(this.#available);
   }
 
   /** Gives memory back if nothing is held. For connections that have been idle for a while. */
@@ -125,12 +142,6 @@ export class ReceiveBuffer {
     this.#available = 0;
     this.#rangeCount = 0;
     this.trim();
-  }
-
-  #consume(count: number): void {
-    this.#available -= count;
-    if (this.#available === 0 && this.#rangeCount === 0) this.#ring.emptied();
-    else this.#ring.advance(count);
   }
 
   #insertWithGaps(relOffset: number, bytes: Uint8Array, offset: number, count: number): number {

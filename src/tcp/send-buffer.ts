@@ -54,6 +54,16 @@ export class SendBuffer {
     return taken;
   }
 
+  /** Room behind what is held, at most `space`. @returns a view for the user to fill */
+  reserve(length: number): Uint8Array {
+    return this.#ring.room(this.#length, length);
+  }
+
+  /** Takes the first bytes of what `reserve` gave out last; nothing was called in between. */
+  commit(length: number): void {
+    this.#length += length;
+  }
+
   /**
    * Copies bytes into a segment.
    *

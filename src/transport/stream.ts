@@ -82,6 +82,22 @@ export interface StreamFlow {
   gather?(wanted: number): void;
   /** Copies received bytes and leaves them there. @returns bytes copied */
   peek(into: Uint8Array, offset: number, length: number): number;
+  /** Counts rounds: memory handed out in one is void in the next. */
+  readonly round: number;
+  /** Received bytes that `view` shows; some whenever any can be taken. */
+  readonly viewedBytes: number;
+  /** Received bytes that lie in one piece, from the oldest on. @returns a view of this round */
+  view(): Uint8Array;
+  /** Takes that many bytes of those that `view` shows. */
+  consume(count: number): void;
+  /**
+   * Gives out room for bytes to send, which whatever else is sent takes back.
+   *
+   * @returns a view of this round; 0: not as much now (`sendSpaceBytes` says); or -errno
+   */
+  reserve(length: number): Uint8Array | number;
+  /** Sends the first bytes of the room given out last, in the same round. @returns 0 or -errno */
+  commit(length: number): number;
   /** Half-closes: the end of the stream follows the queued bytes. @returns 0 or -errno */
   finish(nowMs: number): number;
   /** From now on drops what has arrived and what arrives. */

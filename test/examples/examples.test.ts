@@ -61,8 +61,11 @@ describe("options", () => {
 });
 
 describe("on a simulated network", () => {
-  it("echo-server talks to its client", async () => {
-    const { code, output, errors } = await run("echo-server", "--driver", "sim");
+  it.each([
+    { how: "with a buffer", args: [] },
+    { how: "without one", args: ["--in-place"] },
+  ])("echo-server $how talks to its client", async ({ args }) => {
+    const { code, output, errors } = await run("echo-server", "--driver", "sim", ...args);
     expect({ code, errors }).toEqual({ code: 0, errors: "" });
     expect(output).toContain('the client got "hello" back');
     expect(output).toContain("connections served: 1");

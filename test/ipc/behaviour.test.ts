@@ -10,6 +10,7 @@ import { CANCELLATION } from "../socket/behaviour-cancelling.ts";
 import { CLOSING, HANDLES, RESETS } from "../socket/behaviour-closing.ts";
 import { LINGERING } from "../socket/behaviour-lingering.ts";
 import { DEADLINES, RECEIVE, STREAM } from "../socket/behaviour-streams.ts";
+import { VIEWS } from "../socket/behaviour-views.ts";
 import type { Pair } from "../socket/support/helpers.ts";
 import { connected, type Scene, scene } from "./support/scene.ts";
 
@@ -21,6 +22,7 @@ const OF_STREAMS: ReadonlySet<string> = new Set([
 
 const SUITE = {
   "send and receive": STREAM,
+  "without copies": VIEWS,
   receive: RECEIVE,
   deadlines: DEADLINES,
   cancellation: CANCELLATION,

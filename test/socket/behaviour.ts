@@ -11,6 +11,7 @@ import { LINGERING } from "./behaviour-lingering.ts";
 import { OPENING, OWNERSHIP } from "./behaviour-opening.ts";
 import { SERVING } from "./behaviour-serving.ts";
 import { DEADLINES, RECEIVE, STREAM } from "./behaviour-streams.ts";
+import { VIEWS } from "./behaviour-views.ts";
 import { settled } from "./support/helpers.ts";
 
 /** What the suite runs over. */
@@ -26,6 +27,7 @@ export interface SocketNetwork {
 const SUITE = {
   "send and receive": STREAM,
   receive: RECEIVE,
+  "without copies": VIEWS,
   "connect and accept": OPENING,
   deadlines: DEADLINES,
   cancellation: CANCELLATION,
