@@ -123,8 +123,8 @@ export class IpcConnection {
 
   /**
    * Waits until there is something to `peek`, and takes nothing: what has not been consumed makes
-   * it return at once. What it shows is up to 256 KiB that the kernel has given away, so to the peer
-   * they are read; descriptors that came with them are closed as they are consumed.
+   * it return at once. What it shows is up to 256 KiB that the kernel has given away, so to the
+   * peer they are read; descriptors that came with them are closed as they are consumed.
    *
    * @param deadline - absolute ms on the loop's clock, -1 never, 0 now
    * @returns how many bytes `peek` shows, at least; 0 at the end of the stream
