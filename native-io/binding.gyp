@@ -12,6 +12,7 @@
       "sources": [
         "<(source_dir)/addon.cc",
         "<(source_dir)/af-packet.cc",
+        "<(source_dir)/af-xdp-open.cc",
         "<(source_dir)/af-xdp.cc",
         "<(source_dir)/checksum.cc",
         "<(source_dir)/link-info.cc",
@@ -36,6 +37,7 @@
         "<(source_dir)/socket-table.cc",
         "<(source_dir)/sockets.cc",
         "<(source_dir)/spinner.cc",
+        "<(source_dir)/sum16.cc",
         "<(source_dir)/tap.cc",
         "<(source_dir)/virtio-tx.cc",
         "<(source_dir)/wake.cc",

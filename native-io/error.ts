@@ -36,6 +36,8 @@ export function driverErrorOf(
   message: string,
   syscall: string = SYSCALL,
 ): DriverError {
-  const code = getSystemErrorName(errno);
+  const name = getSystemErrorName(errno);
+  // libuv has one name for both, which are one number on Linux; every other error here says this.
+  const code = name === "ENOTSUP" ? "EOPNOTSUPP" : name;
   return Object.assign(new Error(`${code}: ${message}`), { code, errno, syscall });
 }

@@ -2,20 +2,15 @@
 // The front of the shared memory is the UMEM: chunks of 2 or 4 KB, which the kernel fills and
 // sends in place.
 //
-//   | rx chunks: 256 bytes of headroom, frame | tx chunks: one per slot, frame |
+//   | rx chunks: 256 bytes of headroom, frame | tx chunks: one per slot, frame | whole frames |
 //
 // There are as many rx chunks as the fill and the rx ring have entries, so neither overflows. What
-// the stack may still read stays in the rx ring until the next poll, which moves it to fill.
+// the stack may still read stays in the rx ring until the next poll, which moves it to fill. In
+// generic mode a local peer sends super-frames of up to 64 KB, which come in several chunks and
+// are put together behind the UMEM: that costs nothing next to what they save.
 
 #include "af-xdp.h"
 
-#include <linux/ethtool.h>
-#include <linux/if_packet.h>
-#include <linux/sockios.h>
-#include <net/if.h>
-#include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -24,231 +19,18 @@
 
 #include "checksum.h"
 #include "clock.h"
-#include "net-namespace.h"
-#include "retry.h"
 
 namespace caraway {
 namespace {
 
-// Frames per poll. More would keep the first ones waiting for the stack longer than a round.
-constexpr size_t kRxBatch = 256;
-// XDP_PACKET_HEADROOM, which the kernel keeps free before every received frame.
-constexpr size_t kRxHeadroomBytes = 256;
-constexpr size_t kVlanTagBytes = 4;
-constexpr size_t kSmallChunkBytes = 2048;
-// A page: no chunk may be larger.
-constexpr size_t kLargeChunkBytes = 4096;
 // The kernel sends 32 frames per call in copy mode (TX_BATCH_SIZE).
 constexpr size_t kFramesPerKick = 32;
+// XDP_PKT_CONTD, which older headers lack: more chunks of the same frame follow.
+constexpr uint32_t kContinued = 1 << 0;
 // How often the link notices and the drop counters are read while the loop spins.
 constexpr double kLookIntervalMs = 1;
 
-std::string Because(int error) { return std::string(": ") + std::strerror(error); }
-
-// The other end of a veth pair is this host, which need not finish checksums.
-bool IsVeth(int fd, const std::string& interface) {
-  ethtool_drvinfo info{};
-  info.cmd = ETHTOOL_GDRVINFO;
-  ifreq request{};
-  std::memcpy(request.ifr_name, interface.data(), std::min(interface.size(), size_t{IFNAMSIZ - 1}));
-  request.ifr_data = reinterpret_cast<char*>(&info);
-  return ioctl(fd, SIOCETHTOOL, &request) == 0 && std::strcmp(info.driver, "veth") == 0;
-}
-
 }  // namespace
-
-std::unique_ptr<AfXdp> AfXdp::Open(const AfXdpOptions& options, Failure* failure) {
-  std::unique_ptr<AfXdp> driver(new AfXdp());
-  bool opened = false;
-  const bool entered = RunInNamespace(
-      options.netns, [&] { opened = driver->OpenIn(options, failure); }, failure);
-  if (!entered || !opened) return nullptr;
-  return driver;
-}
-
-bool AfXdp::OpenIn(const AfXdpOptions& options, Failure* failure) {
-  if (!OpenSocket(failure) || !LookAtLink(options, failure)) return false;
-  if (!SetMemory(options, failure) || !SetRings(failure)) return false;
-  const XdpFilter filter{mac_, options.addresses, options.ports};
-  // The program first: zero-copy needs it. Until the queue is directed all goes to the kernel.
-  return program_.Attach(filter, interface_, interface_index_, options.mode, failure) &&
-         Bind(options, failure) && program_.Direct(options.queue, fd_.get(), failure) &&
-         SetWake(failure);
-}
-
-bool AfXdp::OpenSocket(Failure* failure) {
-  fd_ = UniqueFd(socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0));
-  if (fd_.valid()) return true;
-  const int error = errno;
-  if (error == EPERM || error == EACCES) {
-    failure->Set(EPERM,
-                 "AF_XDP needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF: run as root, or `setcap "
-                 "cap_net_raw,cap_net_admin,cap_bpf+ep` the node binary");
-  } else if (error == EAFNOSUPPORT) {
-    failure->Set(EOPNOTSUPP, "this kernel has no AF_XDP: it needs CONFIG_XDP_SOCKETS");
-  } else {
-    failure->Set(error, "no AF_XDP socket" + Because(error));
-  }
-  return false;
-}
-
-bool AfXdp::LookAtLink(const AfXdpOptions& options, Failure* failure) {
-  const UniqueFd control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!control.valid()) {
-    failure->Set(errno, "no socket to look at the interface with" + Because(errno));
-    return false;
-  }
-  // Listening begins before the link is looked at, so that no notice falls between.
-  if (!watch_.Open(failure)) return false;
-  LinkInfo link;
-  if (!ReadLink(control.get(), options.interface, &link, failure)) return false;
-  if (!link.is_ethernet) {
-    failure->Set(EOPNOTSUPP, "interface " + options.interface + " does not carry Ethernet frames");
-    return false;
-  }
-  if (!link.is_up) {
-    failure->Set(ENETDOWN, "interface " + options.interface + " is down; `ip link set " +
-                               options.interface + " up` brings it up");
-    return false;
-  }
-  interface_ = options.interface;
-  interface_index_ = link.index;
-  mac_ = options.has_mac ? options.mac : link.mac;
-  const size_t longest = static_cast<size_t>(link.mtu) + kEthernetHeaderBytes + kVlanTagBytes;
-  chunk_bytes_ = static_cast<size_t>(options.frame_bytes);
-  if (chunk_bytes_ == 0) {
-    const bool is_small = longest <= kSmallChunkBytes - kRxHeadroomBytes;
-    chunk_bytes_ = is_small ? kSmallChunkBytes : kLargeChunkBytes;
-  }
-  const size_t room = chunk_bytes_ - kRxHeadroomBytes;
-  mtu_ = static_cast<int32_t>(std::min(longest, room) - kEthernetHeaderBytes - kVlanTagBytes);
-  trusts_unfinished_ = options.trust_unfinished < 0 ? IsVeth(control.get(), interface_)
-                                                    : options.trust_unfinished == 1;
-  return AdmitStation(link, options, failure);
-}
-
-// Asks the NIC to let an address of our own through its filter.
-bool AfXdp::AdmitStation(const LinkInfo& link, const AfXdpOptions& options, Failure* failure) {
-  if (!options.has_mac || mac_ == link.mac) return true;
-  station_fd_ = UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
-  packet_mreq membership{};
-  membership.mr_ifindex = interface_index_;
-  membership.mr_type = PACKET_MR_UNICAST;
-  membership.mr_alen = kMacBytes;
-  std::memcpy(membership.mr_address, mac_.data(), kMacBytes);
-  if (station_fd_.valid() && setsockopt(station_fd_.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP,
-                                        &membership, sizeof(membership)) == 0) {
-    return true;
-  }
-  failure->Set(
-      errno, "macAddress: interface " + options.interface + " refused the filter" + Because(errno));
-  return false;
-}
-
-bool AfXdp::SetMemory(const AfXdpOptions& options, Failure* failure) {
-  rx_slots_ = static_cast<size_t>(options.rx_slots);
-  const auto tx_slots = static_cast<size_t>(options.tx_slots);
-  tx_offset_ = rx_slots_ * chunk_bytes_;
-  tx_frame_bytes_ = static_cast<int32_t>(chunk_bytes_);
-  const size_t umem_bytes = tx_offset_ + tx_slots * chunk_bytes_;
-  // Half of the ring at most: the other half receives while the stack reads the first.
-  if (!memory_.Allocate(umem_bytes, std::min(kRxBatch, rx_slots_ / 2), tx_slots)) {
-    failure->Set(errno, "no memory for the frames" + Because(errno) +
-                            "; fewer rxSlots or txSlots need less");
-    return false;
-  }
-  // The kernel holds on to these pages: a child that shared them would part us from it at the next
-  // write to one of them.
-  madvise(memory_.base(), memory_.size(), MADV_DONTFORK);
-  xdp_umem_reg registration{};
-  registration.addr = reinterpret_cast<uintptr_t>(memory_.base());
-  registration.len = umem_bytes;
-  registration.chunk_size = static_cast<uint32_t>(chunk_bytes_);
-  if (setsockopt(fd_.get(), SOL_XDP, XDP_UMEM_REG, &registration, sizeof(registration)) != 0) {
-    const int error = errno == ENOBUFS ? ENOMEM : errno;
-    failure->Set(error, "rxSlots, txSlots: the kernel does not lock " +
-                            std::to_string(umem_bytes >> 10) + " KiB of memory for frames" +
-                            Because(errno) +
-                            "; raise `ulimit -l`, or grant CAP_IPC_LOCK, or ask for fewer");
-    return false;
-  }
-  for (size_t slot = 0; slot < tx_slots; slot++) {
-    memory_.tx()[slot].offset = static_cast<int32_t>(tx_offset_ + slot * chunk_bytes_);
-  }
-  tx_under_way_.assign(tx_slots, 0);
-  return true;
-}
-
-bool AfXdp::SetRings(Failure* failure) {
-  const int fd = fd_.get();
-  const size_t tx_slots = memory_.tx_slots();
-  xdp_mmap_offsets at{};
-  socklen_t size = sizeof(at);
-  if (!fill_.Size(fd, XDP_UMEM_FILL_RING, rx_slots_) || !rx_.Size(fd, XDP_RX_RING, rx_slots_) ||
-      !completion_.Size(fd, XDP_UMEM_COMPLETION_RING, tx_slots) ||
-      !tx_.Size(fd, XDP_TX_RING, tx_slots) ||
-      getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &at, &size) != 0) {
-    failure->Set(errno, "rxSlots, txSlots: the kernel refused rings of that size" + Because(errno));
-    return false;
-  }
-  // Without the flags of need_wakeup it was shorter.
-  if (size < sizeof(at)) {
-    failure->Set(EOPNOTSUPP, "this kernel is too old: af_xdp needs Linux 5.9");
-    return false;
-  }
-  if (!fill_.Map(fd, XDP_UMEM_PGOFF_FILL_RING, at.fr) ||
-      !completion_.Map(fd, XDP_UMEM_PGOFF_COMPLETION_RING, at.cr) ||
-      !rx_.Map(fd, XDP_PGOFF_RX_RING, at.rx) || !tx_.Map(fd, XDP_PGOFF_TX_RING, at.tx)) {
-    failure->Set(errno, "mapping the rings failed" + Because(errno));
-    return false;
-  }
-  for (; filled_ < rx_slots_; filled_++) fill_.At(filled_) = filled_ * chunk_bytes_;
-  fill_.StoreProducer(filled_);
-  return true;
-}
-
-bool AfXdp::Bind(const AfXdpOptions& options, Failure* failure) {
-  sockaddr_xdp address{};
-  address.sxdp_family = AF_XDP;
-  address.sxdp_ifindex = static_cast<uint32_t>(interface_index_);
-  address.sxdp_queue_id = options.queue;
-  address.sxdp_flags =
-      static_cast<uint16_t>(XDP_USE_NEED_WAKEUP | (options.zero_copy ? XDP_ZEROCOPY : XDP_COPY));
-  const bool is_bound = RetryWhileBusy([&] {
-    return bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
-  });
-  if (is_bound) return true;
-  const int error = errno;
-  const std::string queue =
-      "queue " + std::to_string(options.queue) + " of interface " + interface_;
-  if (error == EBUSY) {
-    failure->Set(EBUSY, queue +
-                            " is in use by another AF_XDP socket; close that, or choose "
-                            "another queue");
-  } else if (error == EINVAL) {
-    failure->Set(EINVAL, "queue: there is no " + queue + "; `ethtool -l " + interface_ +
-                             "` tells how many there are");
-  } else if (options.zero_copy && (error == EOPNOTSUPP || error == ENOTSUP)) {
-    failure->Set(EOPNOTSUPP, "zeroCopy: the device of interface " + interface_ +
-                                 " has none; open with zeroCopy: false");
-  } else {
-    failure->Set(error, "binding to " + queue + " failed" + Because(error));
-  }
-  return false;
-}
-
-// One descriptor that stands for both: frames, and the end of the device.
-bool AfXdp::SetWake(Failure* failure) {
-  wake_fd_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  if (wake_fd_.valid() && epoll_ctl(wake_fd_.get(), EPOLL_CTL_ADD, fd_.get(), &event) == 0 &&
-      epoll_ctl(wake_fd_.get(), EPOLL_CTL_ADD, watch_.fd(), &event) == 0) {
-    return true;
-  }
-  failure->Set(errno, "no descriptor to wake up by" + Because(errno));
-  return false;
-}
 
 int32_t AfXdp::Poll() {
   Status* status = memory_.status();
@@ -281,6 +63,7 @@ void AfXdp::ReleaseReceived() {
     }
     rx_.StoreConsumer(rx_consumed_);
     fill_.StoreProducer(filled_);
+    whole_used_ = 0;
   }
   if (fill_.NeedsWakeup()) recv(fd_.get(), nullptr, 0, MSG_DONTWAIT);
 }
@@ -351,23 +134,63 @@ void AfXdp::Reclaim() {
 
 int32_t AfXdp::Receive() {
   Status* status = memory_.status();
-  const auto entries = static_cast<uint32_t>(memory_.rx_entries());
-  rx_held_ = std::min(rx_.LoadProducer() - rx_consumed_, entries);
-  for (uint32_t frame = 0; frame < rx_held_; frame++) {
-    const xdp_desc& received = rx_.At(rx_consumed_ + frame);
-    Describe(received, memory_.rx() + frame);
-    status->rx_bytes += received.len;
+  const size_t entries = memory_.rx_entries();
+  const uint32_t produced = rx_.LoadProducer();
+  uint32_t at = rx_consumed_;
+  size_t frames = 0;
+  while (at != produced && frames < entries) {
+    const xdp_desc& received = rx_.At(at);
+    Descriptor* out = memory_.rx() + frames;
+    if ((received.options & kContinued) == 0) {
+      out->offset = static_cast<int32_t>(received.addr);
+      out->length = static_cast<int32_t>(received.len);
+      at++;
+    } else if (!Gather(produced, &at, out)) {
+      break;
+    }
+    if (out->length == 0) continue;
+    Judge(out);
+    status->rx_bytes += out->length;
+    frames++;
   }
-  status->rx_frames += rx_held_;
-  return static_cast<int32_t>(rx_held_);
+  rx_held_ = at - rx_consumed_;
+  status->rx_frames += static_cast<double>(frames);
+  return static_cast<int32_t>(frames);
 }
 
-void AfXdp::Describe(const xdp_desc& received, Descriptor* out) {
-  const uint8_t* frame = memory_.base() + received.addr;
-  out->offset = static_cast<int32_t>(received.addr);
-  out->length = static_cast<int32_t>(received.len);
-  const bool is_good = (trusts_unfinished_ && TransportChecksumIsUnfinished(frame, received.len)) ||
-                       TransportChecksumIsGood(frame, received.len);
+// Puts a frame of several chunks together; length 0 where it is longer than any may be, which is
+// counted. False when it has to wait for the next poll: for room, or for its last chunk.
+bool AfXdp::Gather(uint32_t produced, uint32_t* at, Descriptor* out) {
+  if (whole_used_ + kMaxFrameBytes > kWholeBytes) return false;
+  uint8_t* whole = memory_.base() + whole_offset_ + whole_used_;
+  size_t length = 0;
+  bool is_last = false;
+  uint32_t piece = *at;
+  for (; !is_last; piece++) {
+    if (piece == produced) return false;
+    const xdp_desc& received = rx_.At(piece);
+    if (length + received.len <= kMaxFrameBytes) {
+      std::memcpy(whole + length, memory_.base() + received.addr, received.len);
+    }
+    length += received.len;
+    is_last = (received.options & kContinued) == 0;
+  }
+  *at = piece;
+  out->offset = static_cast<int32_t>(whole_offset_ + whole_used_);
+  out->length = length > kMaxFrameBytes ? 0 : static_cast<int32_t>(length);
+  if (length > kMaxFrameBytes) rx_gathered_too_large_++;
+  whole_used_ += RoundUp(static_cast<size_t>(out->length), 64);
+  return true;
+}
+
+void AfXdp::Judge(Descriptor* out) {
+  const uint8_t* frame = memory_.base() + out->offset;
+  const auto length = static_cast<size_t>(out->length);
+  if (length > static_cast<size_t>(mtu_) + kEthernetHeaderBytes) {
+    memory_.status()->rx_super_frames++;
+  }
+  const bool is_good = (trusts_unfinished_ && TransportChecksumIsUnfinished(frame, length)) ||
+                       TransportChecksumIsGood(frame, length);
   out->flags = is_good ? kRxChecksumValid : 0;
 }
 
@@ -386,8 +209,9 @@ void AfXdp::CountDrops() {
       total.rx_dropped - std::min(total.rx_dropped, total.rx_fill_ring_empty_descs);
   Status* status = memory_.status();
   status->rx_dropped = static_cast<double>(total.rx_dropped + total.rx_ring_full);
-  status->rx_too_large = static_cast<double>(too_large);
-  status->rx_overruns = status->rx_dropped - status->rx_too_large;
+  status->rx_overruns = status->rx_dropped - static_cast<double>(too_large);
+  status->rx_too_large = static_cast<double>(too_large) + rx_gathered_too_large_;
+  status->rx_dropped += rx_gathered_too_large_;
 }
 
 }  // namespace caraway

@@ -14,6 +14,7 @@
 #include "driver-contract.h"
 #include "link-info.h"
 #include "link-watch.h"
+#include "shared-memory.h"
 #include "unique-fd.h"
 #include "xdp-program.h"
 #include "xdp-ring.h"
@@ -47,9 +48,15 @@ class AfXdp final : public Driver {
   const char* mode() const override { return program_.is_native() ? "native" : "generic"; }
 
  private:
+  static constexpr size_t kVlanTagBytes = 4;
+  // Largest super-frame: a 64 KB IP packet behind Ethernet and one VLAN tag.
+  static constexpr size_t kMaxFrameBytes = 65535 + kEthernetHeaderBytes + kVlanTagBytes;
+  // Room for the super-frames of one poll: 16 of the largest.
+  static constexpr size_t kWholeBytes = 16 * RoundUp(kMaxFrameBytes, 64);
+
   AfXdp() = default;
 
-  // All of it in the network namespace of the interface.
+  // In af-xdp-open.cc, all of it in the network namespace of the interface.
   bool OpenIn(const AfXdpOptions& options, Failure* failure);
   bool OpenSocket(Failure* failure);
   bool LookAtLink(const AfXdpOptions& options, Failure* failure);
@@ -65,7 +72,8 @@ class AfXdp final : public Driver {
   void Kick();
   void Reclaim();
   int32_t Receive();
-  void Describe(const xdp_desc& received, Descriptor* out);
+  bool Gather(uint32_t produced, uint32_t* at, Descriptor* out);
+  void Judge(Descriptor* out);
   void LookAtDevice(double now_ms);
   void CountDrops();
 
@@ -85,6 +93,11 @@ class AfXdp final : public Driver {
   uint32_t rx_consumed_ = 0;  // given back; the rx_held_ entries from here the stack may read
   uint32_t rx_held_ = 0;
   uint32_t filled_ = 0;
+  double rx_gathered_too_large_ = 0;
+
+  // Frames longer than a chunk lie here until the next poll, one after the other.
+  size_t whole_offset_ = 0;
+  size_t whole_used_ = 0;
 
   // Counters over the tx slots, as TX_TAIL: given back <= queued.
   XdpRing<xdp_desc> tx_;

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "driver-contract.h"
+#include "sum16.h"
 
 namespace caraway {
 namespace {
@@ -62,38 +63,6 @@ bool FindTransport(const uint8_t* frame, size_t length, Transport* out) {
 }
 
 }  // namespace
-
-uint64_t Sum16(const uint8_t* bytes, size_t length, uint64_t initial) {
-  // 32-bit words into 64-bit sums: no carry can be lost below 16 GB, and the compiler vectorises.
-  uint64_t even = initial;
-  uint64_t odd = 0;
-  while (length >= 8) {
-    uint32_t words[2];
-    std::memcpy(words, bytes, sizeof(words));
-    even += words[0];
-    odd += words[1];
-    bytes += 8;
-    length -= 8;
-  }
-  if (length > 0) {
-    // Zero padding does not change the sum (RFC 1071 §4.1).
-    uint8_t rest[8] = {};
-    uint32_t words[2];
-    std::memcpy(rest, bytes, length);
-    std::memcpy(words, rest, sizeof(words));
-    even += words[0];
-    odd += words[1];
-  }
-  return even + odd;
-}
-
-uint16_t Fold16(uint64_t sum) {
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffffffff) + (sum >> 32);
-  sum = (sum & 0xffff) + (sum >> 16);
-  sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
-}
 
 bool TransportChecksumIsGood(const uint8_t* frame, size_t length) {
   Transport transport;

@@ -10,12 +10,6 @@
 
 namespace caraway {
 
-// Ones' complement sum of the bytes, unfolded, added to `initial`; in memory byte order.
-uint64_t Sum16(const uint8_t* bytes, size_t length, uint64_t initial);
-
-// Folds to 16 bits, in memory byte order.
-uint16_t Fold16(uint64_t sum);
-
 // Whether the frame is an unfragmented IPv4 packet whose TCP or UDP checksum is there and right.
 bool TransportChecksumIsGood(const uint8_t* frame, size_t length);
 

@@ -42,6 +42,7 @@ function openElsewhere(
 
 describe("options of native drivers", () => {
   const nic = { driver: "af_packet", interface: "nosuch0" } as const;
+  const xdp = { driver: "af_xdp", interface: "nosuch0", addresses: ["10.0.0.2"] } as const;
   const cases: readonly (readonly [object, string, RegExp])[] = [
     [{ driver: "dpdk" }, "EINVAL", /driver must be .*"tap", got "dpdk"/],
     [{ driver: 7 }, "EINVAL", /driver must be .*, got 7/],
@@ -61,6 +62,16 @@ describe("options of native drivers", () => {
     [{ ...nic, fanout: { id: 1, mode: "toString" } }, "EINVAL", /fanout\.mode/],
     [{ ...nic, rxSlot: 64 }, "EINVAL", /rxSlot is no option/],
     [{ ...nic, netns: "a\0b" }, "EINVAL", /netns/],
+    [{ driver: "af_xdp", interface: "nosuch0" }, "EINVAL", /addresses must name the stack's own/],
+    [{ ...xdp, addresses: [] }, "EINVAL", /addresses must be 1 to 16/],
+    [{ ...xdp, addresses: ["10.0.0.2/24"] }, "EINVAL", /addresses must be like "10\.0\.0\.2"/],
+    [{ ...xdp, addresses: ["10.0.0.256"] }, "EINVAL", /addresses/],
+    [{ ...xdp, ports: [0] }, "EINVAL", /ports/],
+    [{ ...xdp, ports: new Array(65).fill(80) }, "EINVAL", /ports must be at most 64/],
+    [{ ...xdp, queue: -1 }, "EINVAL", /queue/],
+    [{ ...xdp, mode: "driver" }, "EINVAL", /mode must be one of auto, native, generic/],
+    [{ ...xdp, frameBytes: 1024 }, "EINVAL", /frameBytes must be 2048 or 4096/],
+    [{ ...xdp, rxFrameBytes: 2048 }, "EINVAL", /rxFrameBytes is no option/],
     [{ driver: "tap", kernelAddress: "10.9.0.1" }, "EINVAL", /kernelAddress/],
     [{ driver: "tap", kernelAddress: "10.9.0.256/24" }, "EINVAL", /kernelAddress/],
     [{ driver: "tap", mtu: 60 }, "EINVAL", /mtu/],
@@ -80,6 +91,12 @@ describe("options of native drivers", () => {
       expect(error).toBeInstanceOf(TypeError);
       expect(error.message).toContain(Object.keys(wrong)[0]);
     }
+    for (const wrong of [{ addresses: "10.0.0.2" }, { ports: 80 }, { frameBytes: "2048" }]) {
+      const error = errorOf({ ...xdp, ...wrong });
+      expect(error).toBeInstanceOf(TypeError);
+      expect(error.message).toContain(Object.keys(wrong)[0]);
+    }
+    expect(errorOf({ ...xdp, addresses: [7] })).toBeInstanceOf(TypeError);
     expect(() => openNativeDriver(null as never)).toThrow(TypeError);
   });
 

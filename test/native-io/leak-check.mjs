@@ -34,6 +34,22 @@ const tap = {
   kernelNetmask: null,
 };
 
+const xdp = {
+  // One per interface.
+  interface: isMainThread ? "leak1" : "leak0",
+  netns: "",
+  macAddress: null,
+  addresses: Uint8Array.of(10, 0, 0, 2),
+  ports: Uint16Array.of(7),
+  queue: 0,
+  mode: 0,
+  zeroCopy: false,
+  rxSlots: 64,
+  txSlots: 64,
+  frameBytes: 0,
+  trustUnfinishedChecksums: -1,
+};
+
 const limits = { maxSockets: 2048, rxBytes: 131072, txBytes: 4096, submissions: 64, events: 64 };
 
 /** Opens a poller with sockets of each kind, bytes and a descriptor under way. */
@@ -57,7 +73,12 @@ function openSockets() {
 
 /** Opens one of each, polls and arms. Returns their handles. */
 function use() {
-  const opened = [addon.openAfPacket(packet), addon.openTap(tap), openSockets()];
+  const opened = [
+    addon.openAfPacket(packet),
+    addon.openAfXdp(xdp),
+    addon.openTap(tap),
+    openSockets(),
+  ];
   const handles = opened.map((each) => each.handle);
   for (const handle of handles) {
     if (!(handle > 0)) throw new Error("did not open");
@@ -72,6 +93,8 @@ for (let i = 0; i < 10; i++) for (const handle of use()) addon.close(handle);
 for (const wrong of ["nosuch0", "lo0"]) addon.openAfPacket({ ...packet, interface: wrong });
 addon.openAfPacket({ ...packet, netns: "nowhere" });
 addon.openTap({ ...tap, interface: "leak1" });
+addon.openAfXdp({ ...xdp, queue: 63 });
+addon.openAfXdp({ ...xdp, zeroCopy: true });
 // Left open: the end of the environment has to free these.
 const left = use();
 if (isMainThread) {

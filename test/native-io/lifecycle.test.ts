@@ -10,6 +10,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type NativeDriver, openNativeDriver } from "../../src/link/native-driver.ts";
 import { commitFrame, ethernetFrame, pollUntil, pollUntilError } from "../support/driver-io.ts";
 import { describeWithNic, NetNs } from "../support/netns.ts";
+import { udpFrame } from "../support/udp-frame.ts";
 
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 const ADDON =
@@ -49,16 +50,31 @@ describeWithNic("life and death of a driver", () => {
     opened.push(driver);
     return driver;
   }
+  function openXdp(name: string): NativeDriver {
+    const driver = openNativeDriver({
+      driver: "af_xdp",
+      interface: name,
+      netns: netns.path,
+      addresses: ["10.0.0.2"],
+    });
+    opened.push(driver);
+    return driver;
+  }
   function openTap(): NativeDriver {
     const driver = openNativeDriver({ driver: "tap", netns: netns.path });
     opened.push(driver);
     return driver;
   }
-  /** A fresh veth pair with a driver at each end. */
-  function openPair(): { one: NativeDriver; other: NativeDriver } {
+  /** A fresh veth pair: the names of its ends. */
+  function openVeth(): [string, string] {
     number++;
     netns.addVeth(`one${number}`, `other${number}`);
-    return { one: openAt(`one${number}`), other: openAt(`other${number}`) };
+    return [`one${number}`, `other${number}`];
+  }
+  /** A fresh veth pair with a driver at each end. */
+  function openPair(): { one: NativeDriver; other: NativeDriver } {
+    const [one, other] = openVeth();
+    return { one: openAt(one), other: openAt(other) };
   }
   function sendOne(from: NativeDriver, to: NativeDriver): void {
     commitFrame(from, ethernetFrame(to.macAddress, from.macAddress, new Uint8Array(50)));
@@ -66,6 +82,7 @@ describeWithNic("life and death of a driver", () => {
   }
   const kinds: readonly (readonly [string, () => NativeDriver])[] = [
     ["af_packet", () => openPair().one],
+    ["af_xdp", () => openXdp(openVeth()[0])],
     ["tap", openTap],
   ];
 
@@ -153,9 +170,12 @@ describeWithNic("life and death of a driver", () => {
       for (let i = 0; i < 20; i++) {
         const packet = openAt(one.interfaceName);
         const tap = openTap();
+        const xdp = openXdp(one.interfaceName);
         packet.armWake(() => {});
+        xdp.armWake(() => {});
         packet.close();
         tap.close();
+        xdp.close();
       }
       await sleepMs(20);
       if (round === 1) expect(holdings()).toEqual(before);
@@ -195,6 +215,25 @@ describeWithNic("life and death of a driver", () => {
       expect(other.armWake(() => {})).toBe(false);
       other.poll(0);
       expect(other.armWake(() => {})).toBe(true);
+    });
+
+    it("wakes for a frame that an XDP program takes, and not for one that it leaves", async () => {
+      const [one, other] = openVeth();
+      const sender = openAt(one);
+      const driver = openXdp(other);
+      pollUntil(driver, () => false, 20);
+      let calls = 0;
+      expect(driver.armWake(() => calls++)).toBe(true);
+      sendOne(sender, driver);
+      await sleepMs(50);
+      expect(calls).toBe(0);
+      const { macAddress } = driver;
+      commitFrame(sender, udpFrame(macAddress, sender.macAddress, new Uint8Array(20)));
+      sender.poll(0);
+      await sleepMs(50);
+      expect(calls).toBe(1);
+      expect(driver.poll(0)).toBe(1);
+      expect(driver.armWake(() => {})).toBe(false);
     });
 
     it("does not wake after disarming", async () => {

@@ -61,6 +61,35 @@ describeWithNic("super-frames", () => {
     expect(statistics.rxSuperFrames).toBeGreaterThan(0);
   });
 
+  it.each(["native", "generic"] as const)(
+    "af_xdp, %s: takes 20 MB from kernel TCP",
+    async (mode) => {
+      netns.addVeth("kernel1", "ours1");
+      netns.ip("addr add 10.8.3.1/24 dev kernel1");
+      const driver = openNativeDriver({
+        driver: "af_xdp",
+        interface: "ours1",
+        netns: netns.path,
+        addresses: ["10.8.3.2"],
+        mode,
+      });
+      addPeer("10.8.3.2", driver, "kernel1");
+      const script = streamSender("10.8.3.2", 7, STREAM_BYTES);
+      const { sink, wrong } = await receiveStream(
+        driver,
+        netns.spawn(process.execPath, "-e", script),
+      );
+      const { rxSuperFrames, rxTooLarge } = driver.statistics();
+      driver.close();
+      netns.ip("link del kernel1");
+      expect({ bytes: sink.receivedBytes, wrong }).toEqual({ bytes: STREAM_BYTES, wrong: 0 });
+      expect(rxTooLarge).toBe(0);
+      // A program in the device's driver makes the peer cut its segments up itself.
+      if (mode === "native") expect(sink.largestPayload).toBe(1460);
+      else expect(rxSuperFrames).toBeGreaterThan(0);
+    },
+  );
+
   it("tap: takes 20 MB from kernel TCP with default offloads byte for byte", async () => {
     const driver = openNativeDriver({
       driver: "tap",
