@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
-// The flow table: 4-tuple to flow, O(1), chained buckets that double as flows come. The hash is
-// seeded with a secret of the context, so that a peer cannot aim at one bucket.
+// The flow table: 4-tuple to flow, O(1). The hash is seeded with a secret of the context, so that a
+// peer cannot aim at one bucket. It grows by linear hashing (Litwin 1980): each flow that comes
+// splits one bucket, so that there is never a pause in which a million flows move.
+//
+//   bucket:  0 .. split-1   split .. half-1   half .. half+split-1
+//            split already  to be split       what was split off
 
 import type { Flow } from "./flow.ts";
 
@@ -12,18 +16,25 @@ export interface AddressWords {
   readonly w3: number;
 }
 
+/** A power of two. */
 const INITIAL_BUCKETS = 256;
 
 /** All flows of a context by 4-tuple. */
 export class FlowTable {
   readonly #seed: number;
-  #buckets: (Flow | null)[];
+  readonly #buckets: (Flow | null)[];
+  /** Buckets before the present turn of splitting: a power of two. */
+  #half: number;
+  /** The next bucket to split. */
+  #split: number;
   #size: number;
 
   /** @param seed - a secret int32 */
   constructor(seed: number) {
     this.#seed = seed | 0;
     this.#buckets = new Array<Flow | null>(INITIAL_BUCKETS).fill(null);
+    this.#half = INITIAL_BUCKETS;
+    this.#split = 0;
     this.#size = 0;
   }
 
@@ -52,7 +63,7 @@ export class FlowTable {
     remote: AddressWords,
     remotePort: number,
   ): Flow | null {
-    let flow = this.#buckets[hash & (this.#buckets.length - 1)] as Flow | null;
+    let flow = this.#buckets[this.#bucketOf(hash)] as Flow | null;
     while (flow !== null) {
       if (
         flow.hash === hash &&
@@ -70,8 +81,8 @@ export class FlowTable {
 
   /** Adds a flow whose 4-tuple is not in the table. */
   add(flow: Flow): void {
-    if (this.#size >= this.#buckets.length) this.#grow();
-    const bucket = flow.hash & (this.#buckets.length - 1);
+    if (this.#size >= this.#buckets.length) this.#splitOne();
+    const bucket = this.#bucketOf(flow.hash);
     flow.next = this.#buckets[bucket] as Flow | null;
     this.#buckets[bucket] = flow;
     this.#size++;
@@ -79,7 +90,7 @@ export class FlowTable {
 
   /** Removes a flow. @returns false if it was not in the table */
   remove(flow: Flow): boolean {
-    const bucket = flow.hash & (this.#buckets.length - 1);
+    const bucket = this.#bucketOf(flow.hash);
     let at = this.#buckets[bucket] as Flow | null;
     if (at === flow) {
       this.#buckets[bucket] = flow.next;
@@ -102,15 +113,32 @@ export class FlowTable {
     return flows;
   }
 
-  #grow(): void {
-    const flows = this.all();
-    const buckets = new Array<Flow | null>(this.#buckets.length * 2).fill(null);
-    for (const flow of flows) {
-      const bucket = flow.hash & (buckets.length - 1);
-      flow.next = buckets[bucket] as Flow | null;
-      buckets[bucket] = flow;
+  #bucketOf(hash: number): number {
+    const bucket = hash & (this.#half - 1);
+    return bucket < this.#split ? hash & (2 * this.#half - 1) : bucket;
+  }
+
+  /** Moves what belongs there from one bucket to a new one at the end. */
+  #splitOne(): void {
+    let kept: Flow | null = null;
+    let moved: Flow | null = null;
+    let flow = this.#buckets[this.#split] as Flow | null;
+    while (flow !== null) {
+      const { next }: { next: Flow | null } = flow;
+      if ((flow.hash & this.#half) === 0) {
+        flow.next = kept;
+        kept = flow;
+      } else {
+        flow.next = moved;
+        moved = flow;
+      }
+      flow = next;
     }
-    this.#buckets = buckets;
+    this.#buckets[this.#split] = kept;
+    this.#buckets.push(moved);
+    if (++this.#split < this.#half) return;
+    this.#half *= 2;
+    this.#split = 0;
   }
 }
 
