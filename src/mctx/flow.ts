@@ -45,6 +45,12 @@ export interface FlowOwner {
   wakeFlow(flow: Flow): Tcb;
 }
 
+const QUEUED = 1;
+const OFFERED = 2;
+const OPENING = 4;
+const TIME_WAITING = 8;
+const GONE = 16;
+
 class FlowTimer extends Timer {
   readonly flow: Flow;
 
@@ -80,16 +86,8 @@ export class Flow implements StreamFlow {
   listener: ListenerRecord | null;
   /** The handle, null while nobody holds one (half-open, unaccepted, TIME-WAIT). */
   sink: FlowSink | null;
-  /** True while on the round's list of flows to send for and to set timers of. */
-  isQueued: boolean;
-  /** True once its handshake is done and it waits on, or was taken from, the accept queue. */
-  isOffered: boolean;
-  /** True from `connect` until it is established or gone. */
-  isOpening: boolean;
-  /** True once it counts as TIME-WAIT instead of as a socket. */
-  isTimeWait: boolean;
-  /** True once it has left the flow table; it sends nothing any more. */
-  isGone: boolean;
+  /** The marks that follow, as bits: a million flows would have five words each for them. */
+  #marks: number;
   /** Links of the one list it may be on: of its listener, opening, or TIME-WAIT of the context. */
   listNext: Flow | null;
   listPrevious: Flow | null;
@@ -119,11 +117,7 @@ export class Flow implements StreamFlow {
     this.nextHop = nextHop;
     this.listener = null;
     this.sink = null;
-    this.isQueued = false;
-    this.isOffered = false;
-    this.isOpening = false;
-    this.isTimeWait = false;
-    this.isGone = false;
+    this.#marks = 0;
     this.listNext = null;
     this.listPrevious = null;
     this.timer = null;
@@ -161,6 +155,57 @@ export class Flow implements StreamFlow {
   /** The peer's end as users know it. */
   get remoteEnd(): Endpoint {
     return { host: this.remote.toString(), port: this.remotePort };
+  }
+
+  // --- marks -----------------------------------------------------------------------------------
+
+  /** True while on the round's list of flows to send for and to set timers of. */
+  get isQueued(): boolean {
+    return (this.#marks & QUEUED) !== 0;
+  }
+
+  set isQueued(is: boolean) {
+    this.#mark(QUEUED, is);
+  }
+
+  /** True once its handshake is done and it waits on, or was taken from, the accept queue. */
+  get isOffered(): boolean {
+    return (this.#marks & OFFERED) !== 0;
+  }
+
+  set isOffered(is: boolean) {
+    this.#mark(OFFERED, is);
+  }
+
+  /** True from `connect` until it is established or gone. */
+  get isOpening(): boolean {
+    return (this.#marks & OPENING) !== 0;
+  }
+
+  set isOpening(is: boolean) {
+    this.#mark(OPENING, is);
+  }
+
+  /** True once it counts as TIME-WAIT instead of as a socket. */
+  get isTimeWait(): boolean {
+    return (this.#marks & TIME_WAITING) !== 0;
+  }
+
+  set isTimeWait(is: boolean) {
+    this.#mark(TIME_WAITING, is);
+  }
+
+  /** True once it has left the flow table; it sends nothing any more. */
+  get isGone(): boolean {
+    return (this.#marks & GONE) !== 0;
+  }
+
+  set isGone(is: boolean) {
+    this.#mark(GONE, is);
+  }
+
+  #mark(mark: number, is: boolean): void {
+    this.#marks = is ? this.#marks | mark : this.#marks & ~mark;
   }
 
   // --- user calls: none waits ------------------------------------------------------------------

@@ -32,6 +32,7 @@ import { Outbox } from "./outbox.ts";
 import { RestingFlows } from "./resting-flows.ts";
 import { Receiver } from "./rx.ts";
 import type { Secrets } from "./secrets.ts";
+import { SharedAddresses } from "./shared-addresses.ts";
 
 const ALL_EVENTS = EVENT_READABLE | EVENT_WRITABLE | EVENT_STATE;
 
@@ -58,9 +59,10 @@ export class Stack implements TcbHost, FlowOwner {
   readonly #flows: FlowTable;
   readonly #listeners: ListenerTable;
   readonly #ports: LocalPorts;
+  readonly #addresses: SharedAddresses;
   readonly #datagrams: Datagrams;
   readonly #opening: OpeningFlows;
-  readonly #timeWait: FlowList;
+  readonly timeWait: FlowList;
   readonly #outbox: Outbox;
   readonly #resting: RestingFlows;
   /** SND.NXT of the connection in TIME-WAIT that the SYN in hand replaces; null: none. */
@@ -86,10 +88,11 @@ export class Stack implements TcbHost, FlowOwner {
     this.#secrets = secrets;
     this.#flows = new FlowTable(secrets.flowSeed);
     this.#listeners = new ListenerTable(limits.maxListeners);
+    this.#addresses = new SharedAddresses();
     this.#ports = new LocalPorts(secrets, limits, this.#flows, this.#listeners);
     this.#datagrams = new Datagrams(network, secrets, limits, this.#flows);
     this.#opening = new OpeningFlows();
-    this.#timeWait = new FlowList();
+    this.timeWait = new FlowList();
     this.#outbox = new Outbox(network.tx);
     this.#resting = new RestingFlows();
     this.#replacedNxt = null;
@@ -390,7 +393,7 @@ export class Stack implements TcbHost, FlowOwner {
 
   /** Connections, half-open connections and datagram sockets, TIME-WAIT not counted. */
   get socketCount(): number {
-    return this.#flows.size - this.#timeWait.size + this.#datagrams.size;
+    return this.#flows.size - this.timeWait.size + this.#datagrams.size;
   }
 
   /** All flows, TIME-WAIT included, as a copy. */
@@ -411,11 +414,11 @@ export class Stack implements TcbHost, FlowOwner {
       this.#remove(flow);
     } else if (state === TIME_WAIT && !flow.isTimeWait) {
       flow.isTimeWait = true;
-      if (this.#timeWait.size >= this.limits.maxTimeWait) {
+      if (this.timeWait.size >= this.limits.maxTimeWait) {
         this.network.counters.count("tcp.timeWaitEvicted");
-        this.#discard(this.#timeWait.oldest as Flow);
+        this.#discard(this.timeWait.oldest as Flow);
       }
-      this.#timeWait.push(flow);
+      this.timeWait.push(flow);
       this.touch(flow);
     } else if (flow.listener !== null && state >= ESTABLISHED && flow.sink === null) {
       this.#offer(flow, flow.listener);
@@ -446,15 +449,16 @@ export class Stack implements TcbHost, FlowOwner {
     // RFC 6191 §2: beyond all that the connection in TIME-WAIT has sent, however fast that was.
     if (replacedNxt !== null && ((iss - replacedNxt) | 0) <= 0) iss = (replacedNxt + 65_537) | 0;
     const hash = this.#flows.hash(local, localPort, remote, remotePort);
-    const flow = new Flow(this, local, localPort, remote, remotePort, nextHop, hash, config);
-    const headers = TCP_HEADER_BYTES + this.network.ipHeaderBytes;
+    const peer = this.#addresses.share(remote);
+    const hop = nextHop === remote ? peer : nextHop;
+    const flow = new Flow(this, local, localPort, peer, remotePort, hop, hash, config);
     flow.awake = createTcb(
       this,
       flow,
       config,
       localPort,
       remotePort,
-      this.network.mtu - headers,
+      this.network.mtu - this.network.ipHeaderBytes - TCP_HEADER_BYTES,
       iss,
       secrets.timestampOffset(local, localPort, remote, remotePort),
     );
@@ -473,7 +477,7 @@ export class Stack implements TcbHost, FlowOwner {
     flow.isGone = true;
     flow.disarm();
     this.#opening.remove(flow);
-    if (flow.isTimeWait) this.#timeWait.remove(flow);
+    if (flow.isTimeWait) this.timeWait.remove(flow);
     this.#leaveListener(flow);
   }
 

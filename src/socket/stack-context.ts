@@ -175,14 +175,14 @@ export class StackContext implements Context, Poller {
    * @returns counters of driver, link, IP and TCP
    */
   statistics(): StackStatistics {
-    const { network, tcpCounters, socketCount } = this.stack;
+    const { network, tcpCounters, socketCount, timeWait } = this.stack;
     return {
       driver: network.driver.statistics(),
       neighbours: network.neighbours.statistics(),
       events: network.counters.toObject(),
       tcp: { ...tcpCounters },
       sockets: socketCount,
-      timeWait: this.stack.leftovers().timeWait,
+      timeWait: timeWait.size,
     };
   }
 
