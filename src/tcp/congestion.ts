@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Congestion control: slow start, congestion avoidance, fast retransmit and fast recovery
 // (RFC 5681), limited transmit (RFC 3042), NewReno's partial acknowledgements (RFC 6582), initial
-// window 10 (RFC 6928), appropriate byte counting (RFC 3465, L = 2). Left out: SACK (RFC 6675),
-// ECN's response, CUBIC.
+// window 10 (RFC 6928), appropriate byte counting (RFC 3465) with L = 8 (RFC 9406). Left out: SACK
+// (RFC 6675), ECN's response, CUBIC.
 //
 // Against hostile receivers (hostile-input D4, D5): growth counts bytes and not ACKs, at most L
 // segments per ACK, and only while the window is in use; inflation in recovery never exceeds what
@@ -14,8 +14,12 @@ import { geq, gt } from "./seq.ts";
 const DUPLICATE_THRESHOLD = 3;
 /** RFC 6928 §2: the initial window in bytes where 10 segments would be more. */
 const INITIAL_SEGMENT_BYTES = 1460;
-/** RFC 3465 §2.3: L, segments of growth per ACK in slow start; 1 after a timeout. */
-const SLOW_START_LIMIT = 2;
+/**
+ * L, segments of growth per ACK in slow start; 1 after a timeout (RFC 3465 §2.3). 8 where sending
+ * is not paced (RFC 9406 §4.2): peers whose NIC or kernel merges our segments acknowledge many at
+ * once, and with 2 the window would grow by a fraction each round trip.
+ */
+const SLOW_START_LIMIT = 8;
 /** Cap that keeps every sum an int32; the largest window is just under 2^30 (RFC 7323 §2.2). */
 const CWND_MAX_BYTES = 0x3fffffff;
 

@@ -99,11 +99,15 @@ describe("slow start (RFC 5681 §3.1)", () => {
     }
   });
 
-  it("grows by two segments at most for an ACK of many (RFC 3465, L = 2)", () => {
+  it.each([
+    [7, 17],
+    [8, 18],
+    [10, 18],
+  ])("grows by eight segments at most for an ACK of %i (RFC 9406, L = 8)", (acked, window) => {
     const sender = new Sender();
     sender.fill();
-    sender.ack(10 * MSS);
-    expect(sender.control.cwnd).toBe(12 * MSS);
+    sender.ack(acked * MSS);
+    expect(sender.control.cwnd).toBe(window * MSS);
   });
 
   it("D5: ACK division gains nothing: a segment acknowledged in 1,000 pieces counts once", () => {

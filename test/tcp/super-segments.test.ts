@@ -53,7 +53,7 @@ describe("a host that cuts segments up", () => {
       > . 1:10001(10000) ack 1
       nothing
       < . 1:1(0) ack 10001 win 65535
-      > . 10001:22001(12000) ack 1
+      > . 10001:28001(18000) ack 1
     `);
   });
 
