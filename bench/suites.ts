@@ -31,6 +31,14 @@ export const SUITES: Readonly<Record<string, Entry>> = {
     about: "connect, one request, orderly close, per second",
     load: () => import("./connect.ts"),
   },
+  bulk: {
+    about: "one stream, one way and both ways, beside iperf3",
+    load: () => import("./bulk.ts"),
+  },
+  memif: {
+    about: "two processes that share memory: requests, connections, bulk data; UNIX sockets",
+    load: () => import("./memif.ts"),
+  },
   memory: {
     about: "bytes of a parked coroutine, an idle connection, a listening port",
     load: () => import("./memory.ts"),

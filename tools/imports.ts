@@ -107,7 +107,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     may: [...PUBLIC, "bench/**", ...LAYERS, "src/mctx/**", "src/sim/**", "node:*", "node:**"],
   },
   {
-    files: ["bench/driver.ts", "bench/driver-*.ts"],
+    files: ["bench/driver-*.ts"],
     may: [...PUBLIC, "bench/**", "native-io/**", "src/link/**", "src/wire/**", "node:*", "node:**"],
   },
   { files: ["bench/**"], may: [...PUBLIC, "bench/**", "npm:effection", "node:*", "node:**"] },

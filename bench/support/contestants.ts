@@ -22,13 +22,16 @@ const TAP_HOST = "10.77.2.2";
 const TAP_KERNEL_ADDRESS = "10.77.2.1/24";
 
 /** A stack of ours on this side of the cable, which the kernel shares with it. */
-const CLIENT_ADDRESS = "10.77.0.9/24";
+const CLIENT_HOST = "10.77.0.9";
 
-/** The command of a compiled program of this folder, with what it is told as JSON. */
+/** The command of a program of this folder, with what it is told as JSON. */
 export function nodeProgram(name: "server" | "client", options: unknown): string[] {
+  return [...compiled(`./${name}.js`), JSON.stringify(options)];
+}
+
+function compiled(file: string): string[] {
   const flags = (process.env["CARAWAY_BENCH_NODE_FLAGS"] ?? "").split(" ").filter(Boolean);
-  const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
-  return [process.execPath, ...flags, file, JSON.stringify(options)];
+  return [process.execPath, ...flags, fileURLToPath(new URL(file, import.meta.url))];
 }
 
 function before(site: Site, place: KernelPlace): readonly string[] {
@@ -109,8 +112,11 @@ export function withOurClient(
   kind: "af_packet" | "af_xdp",
   loads: readonly string[],
 ): Server {
-  const driver = { driver: kind, interface: "c0" } as unknown as NativeDriverOptions;
-  const place: StackPlace = { driver, address: CLIENT_ADDRESS };
+  const driver: NativeDriverOptions =
+    kind === "af_packet"
+      ? { driver: kind, interface: "c0" }
+      : { driver: kind, interface: "c0", addresses: [CLIENT_HOST] };
+  const place: StackPlace = { driver, address: `${CLIENT_HOST}/24` };
   const client = nodeProgram("client", place);
   return { ...server, name: `${server.name}, our client`, client, loads };
 }
@@ -138,4 +144,70 @@ export function responder(site: Site, kind: "af_packet" | "af_xdp" | "tap"): Ser
 /** What the upper bound of a driver is called. */
 export function boundOf(kind: string): string {
   return `responder in C, ${kind}`;
+}
+
+/** One stream of the kernel's, as iperf3 makes it: what the cable and the kernel can do. */
+export function iperf(site: Site): Server {
+  const program = compiled("./iperf.js");
+  const host = HOSTS.veth;
+  const command = [...site.there, ...program, "serve", host, `${PORT}`];
+  return { name: "iperf3", host, command, client: [...program, "load"] };
+}
+
+/** The same with segments that fit the MTU of 1,500 on the cable: nothing merged, nothing cut. */
+export function withoutOffloads(site: Site, server: Server): Server {
+  const set = (how: string): string => {
+    const ethtool = (name: string): string => `ethtool -K ${name} tso ${how} gso ${how} gro ${how}`;
+    return `${ethtool("c0")}; ${site.there.join(" ")} ${ethtool("s0")}`;
+  };
+  const { name } = server;
+  return { ...server, name: `${name}, 1500`, prepare: set("off"), restore: set("on") };
+}
+
+const MEMIF_HOSTS = { server: "10.77.3.2", client: "10.77.3.1" } as const;
+
+function memifPlace(site: Site, role: "server" | "client", more: object): StackPlace {
+  const driver = { driver: "memif", socket: `${site.folder}/memif`, role, ...more } as const;
+  return { driver, address: `${MEMIF_HOSTS[role]}/24` };
+}
+
+/** Our stack in two processes, which share the memory of a memif: the kernel sees nothing of it. */
+export function memif(
+  site: Site,
+  name = "memif",
+  more: { readonly mtu?: number; readonly bufferBytes?: number } = {},
+): Server {
+  return {
+    name,
+    isOurs: true,
+    host: MEMIF_HOSTS.server,
+    command: nodeProgram("server", { kind: "stack", ...memifPlace(site, "server", more) }),
+    client: nodeProgram("client", memifPlace(site, "client", more)),
+  };
+}
+
+/** Frames over the same rings without a stack: what the driver itself can do from JavaScript. */
+export function memifFrames(site: Site): Server {
+  const program = compiled("../driver-frames.js");
+  const driver = (role: "server" | "client"): string =>
+    JSON.stringify(memifPlace(site, role, {}).driver);
+  return {
+    name: "frames over memif",
+    host: "-",
+    command: [...program, "echo", driver("server")],
+    client: [...program, "load", driver("client")],
+  };
+}
+
+/** A UNIX socket, which is what two processes of one machine have without us. */
+export function unixServers(site: Site): Server[] {
+  const host = `unix:${site.folder}/echo`;
+  const program = site.programs["epoll-server"] ?? "";
+  const inC = (how: string): string[] => [program, host, `${PORT}`, how];
+  const net = nodeProgram("server", { kind: "net", host });
+  return [
+    { name: "unix, node net", host, command: net, prepare: `rm -f ${site.folder}/echo.*` },
+    { name: "unix, C epoll", host, command: inC("block") },
+    { name: "unix, C epoll, spinning", host, command: inC("spin") },
+  ];
 }

@@ -67,12 +67,15 @@ class Turns {
       process.stderr.write(`${suite}: turn ${turn + 1} of ${pace.turns}: ${server.name} `);
       try {
         if (server.prepare !== undefined) shell(server.prepare);
-        await this.visit(turn, server);
+        try {
+          await this.visit(turn, server);
+        } finally {
+          if (server.restore !== undefined) shell(server.restore);
+        }
       } catch (error) {
         this.note(`left out: ${server.name}: ${(error as Error).message}`);
         this.servers = this.servers.filter((each) => each !== server);
       } finally {
-        if (server.restore !== undefined) shell(server.restore);
         process.stderr.write("\n");
       }
     }

@@ -10,7 +10,7 @@ import type { Results } from "../../bench/support/results.ts";
 import { ROOT } from "../../tools/project.ts";
 
 /** Suites that find nothing to do on a machine that lends no network namespaces. */
-const NEED_NAMESPACES = ["echo", "kernel", "connect"];
+const NEED_NAMESPACES = ["echo", "kernel", "connect", "bulk", "memif", "scale"];
 
 interface Outcome {
   readonly code: number | null;
