@@ -39,6 +39,10 @@ export const SUITES: Readonly<Record<string, Entry>> = {
     about: "two processes that share memory: requests, connections, bulk data; UNIX sockets",
     load: () => import("./memif.ts"),
   },
+  scale: {
+    about: "1 to 100,000 connections of which 1 % are active; two contexts on two processors",
+    load: () => import("./scale.ts"),
+  },
   memory: {
     about: "bytes of a parked coroutine, an idle connection, a listening port",
     load: () => import("./memory.ts"),

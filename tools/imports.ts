@@ -110,6 +110,11 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     files: ["bench/driver-*.ts"],
     may: [...PUBLIC, "bench/**", "native-io/**", "src/link/**", "src/wire/**", "node:*", "node:**"],
   },
+  // A program that is a test as well.
+  {
+    files: ["bench/scale-many.ts"],
+    may: [...PUBLIC, "bench/**", "test/scale/**", "node:*", "node:**"],
+  },
   { files: ["bench/**"], may: [...PUBLIC, "bench/**", "npm:effection", "node:*", "node:**"] },
   { files: ["tools/**"], may: ["tools/**", "npm:typescript", "node:*", "node:**"] },
   { files: ["test/**", "vitest.config.ts"], may: ["**", "npm:**", "npm:*", "node:*", "node:**"] },
