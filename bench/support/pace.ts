@@ -11,6 +11,8 @@ export interface Pace {
   readonly seconds: number;
   /** What a suite may spend in all on waiting until others leave the processors alone. */
   readonly patienceSeconds: number;
+  /** Loads of more connections are cut down to so many. */
+  readonly maxConnections: number;
   /** Share of the operations that a suite of small functions does in a full run. */
   readonly share: number;
 }
@@ -23,6 +25,7 @@ export const PACES: Readonly<Record<Pace["name"], Pace>> = {
     warmUpSeconds: 0.5,
     seconds: 1.2,
     patienceSeconds: 120,
+    maxConnections: 10_000,
     share: 1,
   },
   quick: {
@@ -31,6 +34,7 @@ export const PACES: Readonly<Record<Pace["name"], Pace>> = {
     warmUpSeconds: 0.15,
     seconds: 0.35,
     patienceSeconds: 10,
+    maxConnections: 10_000,
     share: 0.1,
   },
   tiny: {
@@ -39,6 +43,7 @@ export const PACES: Readonly<Record<Pace["name"], Pace>> = {
     warmUpSeconds: 0.01,
     seconds: 0.03,
     patienceSeconds: 0,
+    maxConnections: 256,
     share: 0.001,
   },
 };

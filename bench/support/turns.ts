@@ -207,8 +207,10 @@ async function startServer(server: Server, site: Site): Promise<ChildProcess> {
 }
 
 async function runLoad(server: Server, load: Load, site: Site): Promise<LoadResult> {
-  const { warmUpSeconds, seconds } = site.pace;
-  const { connections, bytes, mode, active = connections } = load;
+  const { warmUpSeconds, seconds, maxConnections } = site.pace;
+  const { bytes, mode } = load;
+  const connections = Math.min(load.connections, maxConnections);
+  const active = Math.min(load.active ?? connections, connections);
   const program = server.client ?? [site.programs["load"] as string];
   const args = [server.host, PORT, connections, active, warmUpSeconds, seconds, bytes, mode];
   const child = spawn("taskset", ["-c", `${site.loadProcessor}`, ...program, ...args.map(String)], {
