@@ -186,7 +186,7 @@ const CASES: readonly Case[] = [
   {
     name: "switch",
     count: 1_000_000,
-    goal: 120,
+    goal: 60,
     libdillNs: [28, 37],
     ours: ours(switchOurs),
     peers: { Effection: switchEffection, "async/await": switchAwait, "bare generator": switchBare },
@@ -195,7 +195,7 @@ const CASES: readonly Case[] = [
   {
     name: "go + end",
     count: 300_000,
-    goal: 600,
+    goal: 200,
     libdillNs: [80, 94],
     shareGoals: { Effection: 0.01 },
     ours: ours(goOurs),
@@ -205,7 +205,7 @@ const CASES: readonly Case[] = [
   {
     name: "channel send + recv",
     count: 500_000,
-    goal: 250,
+    goal: 130,
     libdillNs: [64, 64],
     ours: ours(channelOurs),
     peers: { "async/await": channelAwait },
