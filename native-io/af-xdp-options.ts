@@ -136,7 +136,7 @@ function addresses(given: readonly string[]): Uint8Array {
 
 function ipv4Address(given: string): number[] {
   const bytes = text("addresses", given).split(".");
-  const isAddress = bytes.every((byte) => /^\d{1,3}$/.test(byte) && Number(byte) < 256);
+  const isAddress = bytes.every((byte) => /^(0|[1-9]\d{0,2})$/.test(byte) && Number(byte) < 256);
   if (bytes.length === 4 && isAddress) return bytes.map(Number);
   throw invalid("addresses", `must be like "10.0.0.2", got ${JSON.stringify(given.slice(0, 40))}`);
 }

@@ -106,6 +106,8 @@ export interface Driver {
   readonly control: Int32Array;
   /** True for a device outside this process: a virtual clock must not jump while it is open. */
   readonly isReal: boolean;
+  /** IPv4 addresses, the only ones to which packets are received; without: all. */
+  readonly addresses?: readonly string[] | undefined;
   /** How a loop that polls it gets its turns while it spins; without: from Node. */
   readonly spinner?: DriverSpinner | undefined;
   /**

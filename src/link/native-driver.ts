@@ -84,6 +84,7 @@ export class NativeDriver implements Driver {
   readonly txFrameBytes: number;
   readonly control: Int32Array;
   readonly isReal = true;
+  readonly addresses: readonly string[] | undefined;
   /** @internal */
   readonly spinner: Spinner = spinner;
 
@@ -95,7 +96,8 @@ export class NativeDriver implements Driver {
   private atClose: NativeDriverStatistics | null = null;
 
   /** Takes over an opened device; {@link openNativeDriver} is the way to get one. */
-  constructor(kind: string, opened: OpenedDriver, addon: Addon) {
+  constructor(options: NativeDriverOptions, opened: OpenedDriver, addon: Addon) {
+    const kind = options.driver;
     const { buffer } = opened;
     const how = opened.mode === "" ? "" : `, ${opened.mode}`;
     this.name = `${kind}(${opened.interface}${how})`;
@@ -108,6 +110,7 @@ export class NativeDriver implements Driver {
       tsoMaxBytes: opened.tsoMaxBytes,
       canWake: true,
     };
+    this.addresses = options.driver === "af_xdp" ? [...options.addresses] : undefined;
     this.frames = new Uint8Array(buffer, 0, opened.framesBytes);
     this.rx = new Int32Array(buffer, opened.rxOffset, opened.rxEntries * DESCRIPTOR_FIELDS);
     this.tx = new Int32Array(buffer, opened.txOffset, opened.txSlots * DESCRIPTOR_FIELDS);
@@ -225,7 +228,7 @@ export class NativeDriver implements Driver {
  */
 export function openNativeDriver(options: NativeDriverOptions): NativeDriver {
   const opened = openDevice(options);
-  return new NativeDriver(options.driver, opened, requireAddon());
+  return new NativeDriver(options, opened, requireAddon());
 }
 
 /**

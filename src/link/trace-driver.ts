@@ -60,6 +60,10 @@ class TraceDriver implements Driver {
     this.shown = inner.control[TX_TAIL] as number;
   }
 
+  get addresses(): readonly string[] | undefined {
+    return this.inner.addresses;
+  }
+
   get spinner(): DriverSpinner | undefined {
     return this.inner.spinner;
   }

@@ -285,6 +285,10 @@ export function createContext(options: ContextOptions): StackContext {
     // RFC 6528, RFC 6056: whoever knows the seed knows every sequence number and port to come.
     invalid(call, `random is for simulations: ${driver.name} is a real device`);
   }
+  const { addresses } = driver;
+  if (addresses !== undefined && !addresses.includes(prefix.address.toString())) {
+    invalid(call, `address: ${driver.name} was opened for ${addresses.join(", ")} alone`);
+  }
   checkBounds(call, options);
   const loop = currentLoop();
   const stack = createStack({

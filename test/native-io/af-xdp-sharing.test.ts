@@ -4,6 +4,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { createContext, openDriver, run } from "../../src/index.ts";
 import {
   type AfXdpOptions,
   type NativeDriver,
@@ -136,6 +137,23 @@ describeWithNic("af_xdp beside the kernel", () => {
       expect(arrivals(driver)).toEqual(["icmp"]);
     });
 
+    it("shares an address with the kernel, which serves the other ports", async () => {
+      const driver = open({ mode, ports: [7000] });
+      netns.ip("addr add 10.0.0.2/32 dev lo");
+      // The kernel asks for its neighbours in the name of its other address.
+      netns.run("sh", "-c", "echo 2 > /proc/sys/net/ipv4/conf/nic/arp_announce");
+      netns.ip("neigh flush all");
+      const listener =
+        'require("node:net").createServer((s) => s.end("kernel")).listen(7001, "10.0.0.2", () => console.log("up"))';
+      const server = netns.spawn(process.execPath, "-e", listener);
+      await once(server.stdout as NodeJS.ReadableStream, "data");
+      sendDatagram(driver, "10.0.0.2", 7000);
+      expect(peer.run("bash", "-c", "cat < /dev/tcp/10.0.0.2/7001")).toBe("kernel");
+      expect(arrivals(driver)).toEqual([`ip ${UDP} 7000`]);
+      server.kill();
+      netns.ip("addr del 10.0.0.2/32 dev lo");
+    });
+
     it("passes what is cut short or hostile to the kernel, and goes on", () => {
       const sender = openNativeDriver({ driver: "af_packet", interface: "far", netns: peer.path });
       opened.push(sender);
@@ -178,6 +196,15 @@ describeWithNic("af_xdp beside the kernel", () => {
       expect(hasProgram()).toBe(false);
     });
   });
+
+  it("refuses a context with an address that it was not opened for", () =>
+    run(function* () {
+      const driver = openDriver(options());
+      expect(() => createContext({ driver, address: "10.0.0.4/24" })).toThrow(
+        /EINVAL.*address: af_xdp\(nic, native\) was opened for 10\.0\.0\.2 alone/,
+      );
+      createContext({ driver, address: "10.0.0.2/24" }).close();
+    }));
 
   describe("what opening says", () => {
     it("no such interface, and one that is down", () => {

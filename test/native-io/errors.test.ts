@@ -66,6 +66,7 @@ describe("options of native drivers", () => {
     [{ ...xdp, addresses: [] }, "EINVAL", /addresses must be 1 to 16/],
     [{ ...xdp, addresses: ["10.0.0.2/24"] }, "EINVAL", /addresses must be like "10\.0\.0\.2"/],
     [{ ...xdp, addresses: ["10.0.0.256"] }, "EINVAL", /addresses/],
+    [{ ...xdp, addresses: ["10.0.0.02"] }, "EINVAL", /addresses/],
     [{ ...xdp, ports: [0] }, "EINVAL", /ports/],
     [{ ...xdp, ports: new Array(65).fill(80) }, "EINVAL", /ports must be at most 64/],
     [{ ...xdp, queue: -1 }, "EINVAL", /queue/],
