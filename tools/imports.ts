@@ -60,14 +60,7 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
   },
   {
     files: ["src/socket/**"],
-    may: [
-      "src/mctx/**",
-      "src/kernel/**",
-      "src/transport/**",
-      "src/ip/address.ts",
-      "src/wire/copy.ts",
-      "scheduler/**",
-    ],
+    may: ["src/mctx/**", "src/kernel/**", "src/transport/**", "src/ip/address.ts", "scheduler/**"],
     mayTypes: ["src/**"],
   },
   {

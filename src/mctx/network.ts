@@ -15,6 +15,7 @@ import { RouteTable } from "../ip/routes.ts";
 import type { Driver } from "../link/driver.ts";
 import { NeighbourCache, type NeighbourHost, type NeighbourLimits } from "../link/neighbours.ts";
 import { ARP_BYTES, ARP_REPLY, ARP_REQUEST, writeArp } from "../wire/arp.ts";
+import { Views } from "../wire/copy.ts";
 import {
   ETHERNET_HEADER_BYTES,
   ETHERTYPE_ARP,
@@ -78,6 +79,7 @@ export class Network implements NeighbourHost<IpAddress> {
   readonly neighbours: NeighbourCache<IpAddress>;
   readonly reassembler: Reassembler;
   readonly tx: Transmitter;
+  readonly frameViews: Views;
   /** Frames from us to us that wait for the next poll. */
   loopback: Uint8Array[];
   nowMs: number;
@@ -100,6 +102,7 @@ export class Network implements NeighbourHost<IpAddress> {
     );
     this.reassembler = new Reassembler(options.reassemblyLimits);
     this.tx = new Transmitter(driver, options.macAddress, this);
+    this.frameViews = new Views(driver.frames);
     this.loopback = [];
     this.nowMs = 0;
     this.#icmpErrors = new TokenBucket(ICMP_ERRORS_PER_SECOND, ICMP_ERROR_BURST, options.chance);

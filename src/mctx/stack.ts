@@ -371,7 +371,9 @@ export class Stack implements TcbHost, FlowOwner {
   }
 
   deliver(tcb: Tcb, bytes: Uint8Array, offset: number, length: number): number {
-    return (tcb.owner as Flow).sink?.deliver?.(bytes, offset, length) ?? 0;
+    const { sink } = tcb.owner as Flow;
+    if (sink?.isReading !== true) return 0;
+    return sink.deliver?.(this.network.frameViews.of(bytes, offset, length)) ?? 0;
   }
 
   // --- FlowOwner -----------------------------------------------------------------------------

@@ -22,7 +22,6 @@ import {
   type FlowSink,
   type StreamFlow,
 } from "../transport/stream.ts";
-import { copyBytes } from "../wire/copy.ts";
 import { checkBytes } from "./arguments.ts";
 import { EBADF, EBUSY, EINVAL, EPIPE, endpointError, netError } from "./errors.ts";
 import { Ownership } from "./ownership.ts";
@@ -211,21 +210,26 @@ export class Stream implements FlowSink {
    * From the flow: bytes go straight into the buffer of a coroutine that waits for some. Marks it
    * once it has what it waits for; until it is resumed more may follow.
    */
-  deliver(bytes: Uint8Array, offset: number, length: number): number {
+  deliver(bytes: Uint8Array): number {
     const wait = this.#reader;
     // Cancelled, it stands nowhere any more. A plain Effection task that is halted after it was
     // woken would lose what it has been given.
     if (wait === null || !(wait.waiter instanceof Coroutine)) return 0;
     const room = wait.buf.length - wait.bytesReceived;
-    const count = Math.min(length, room);
-    if (count <= 0) return 0;
-    copyBytes(bytes, offset, wait.buf, wait.bytesReceived, count);
-    wait.bytesReceived += count;
-    if (!wait.isExact || count === room) {
+    if (room <= 0) return 0;
+    const part = bytes.length <= room ? bytes : bytes.subarray(0, room);
+    wait.buf.set(part, wait.bytesReceived);
+    wait.bytesReceived += part.length;
+    if (!wait.isExact || part.length === room) {
       wait.isHanded = true;
       wait.wakeWaiter();
     }
-    return count;
+    return part.length;
+  }
+
+  /** True while `deliver` may find somebody. */
+  get isReading(): boolean {
+    return this.#reader !== null;
   }
 
   /** One step of a receive. @returns as `Wait.poll` */

@@ -6,7 +6,7 @@
 //               v
 //   [ 7 8 9 . . 0 1 2 3 4 5 6 ]        capacity 12, bytes 0 to 9 in use
 
-import { copyBytes } from "../wire/copy.ts";
+import { copyBytes, LOOP_BYTES } from "../wire/copy.ts";
 
 /** First allocation, in bytes: a small request and its answer. */
 const FIRST_CAPACITY_BYTES = 512;
@@ -28,6 +28,9 @@ export class ByteRing {
   #head = 0;
   #peak = 0;
   #empties = 0;
+  /** The piece that was read last, and where it starts; -1: none. */
+  #lastPiece: Uint8Array = NO_MEMORY;
+  #pieceStart = -1;
 
   /** @param limitBytes - a positive integer */
   constructor(limitBytes: number) {
@@ -60,7 +63,8 @@ export class ByteRing {
     if (length === 0) return;
     const start = this.#index(at);
     const first = Math.min(length, this.#capacity - start);
-    copyBytes(this.#memory, start, into, intoOffset, first);
+    if (first <= LOOP_BYTES) copyBytes(this.#memory, start, into, intoOffset, first);
+    else into.set(this.#piece(start, first), intoOffset);
     if (first < length) copyBytes(this.#memory, 0, into, intoOffset + first, length - first);
   }
 
@@ -105,10 +109,21 @@ export class ByteRing {
   /** Gives all memory back. The content is lost. */
   release(): void {
     this.#memory = NO_MEMORY;
+    this.#lastPiece = NO_MEMORY;
+    this.#pieceStart = -1;
     this.#capacity = 0;
     this.#head = 0;
     this.#peak = 0;
     this.#empties = 0;
+  }
+
+  /** A piece of the memory: messages of one length lie in the same place again and again. */
+  #piece(start: number, length: number): Uint8Array {
+    if (this.#pieceStart === start && this.#lastPiece.length === length) return this.#lastPiece;
+    const piece = this.#memory.subarray(start, start + length);
+    this.#lastPiece = piece;
+    this.#pieceStart = start;
+    return piece;
   }
 
   #index(at: number): number {
@@ -123,6 +138,7 @@ export class ByteRing {
     const memory = new Uint8Array(capacity);
     this.get(0, memory, 0, heldBytes);
     this.#memory = memory;
+    this.#pieceStart = -1;
     this.#capacity = capacity;
     this.#head = 0;
   }

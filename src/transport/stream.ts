@@ -25,10 +25,12 @@ export interface FlowSink {
    * In-order bytes have come, and none are unread before them: whoever waits for them may have
    * them at once, and is marked ready when that is all it waits for. Missing: nobody ever does.
    *
-   * @param bytes - good only during this call
+   * @param bytes - all of them are the bytes; good only during this call
    * @returns how many were copied: the first ones; the flow keeps the others
    */
-  deliver?(bytes: Uint8Array, offset: number, length: number): number;
+  deliver?(bytes: Uint8Array): number;
+  /** True while somebody waits for bytes, and `deliver` may be called. */
+  readonly isReading?: boolean;
 }
 
 /**
