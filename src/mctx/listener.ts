@@ -30,6 +30,21 @@ export class ListenerRecord {
     this.error = 0;
   }
 
+  /** The handshake of `flow` is done: `accept` may take it. */
+  offer(flow: Flow): void {
+    if (flow.isOffered) return;
+    flow.isOffered = true;
+    this.halfOpen.remove(flow);
+    this.ready.push(flow);
+    this.sink.listenerReady();
+  }
+
+  /** `flow` has ended, or nobody is to accept it. */
+  leave(flow: Flow): void {
+    (flow.isOffered ? this.ready : this.halfOpen).remove(flow);
+    flow.listener = null;
+  }
+
   /** Takes the connection that has waited longest, null if none waits. */
   take(): Flow | null {
     const flow = this.ready.oldest;

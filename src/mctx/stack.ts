@@ -218,7 +218,7 @@ export class Stack implements TcbHost, FlowOwner {
     }
     const wantsReset = state > SYN_SENT && this.error === 0;
     if (wantsReset && !this.network.tx.reserve()) {
-      this.#leaveListener(flow);
+      flow.listener?.leave(flow);
       this.#outbox.abortLater(flow);
       return;
     }
@@ -423,17 +423,8 @@ export class Stack implements TcbHost, FlowOwner {
       this.timeWait.push(flow);
       this.touch(flow);
     } else if (flow.listener !== null && state >= ESTABLISHED && flow.sink === null) {
-      this.#offer(flow, flow.listener);
+      flow.listener.offer(flow);
     }
-  }
-
-  /** A handshake of `listener` is done: `accept` may take the connection. */
-  #offer(flow: Flow, listener: ListenerRecord): void {
-    if (flow.isOffered) return;
-    flow.isOffered = true;
-    listener.halfOpen.remove(flow);
-    listener.ready.push(flow);
-    listener.sink.listenerReady();
   }
 
   #createFlow(
@@ -480,14 +471,7 @@ export class Stack implements TcbHost, FlowOwner {
     flow.disarm();
     this.#opening.remove(flow);
     if (flow.isTimeWait) this.timeWait.remove(flow);
-    this.#leaveListener(flow);
-  }
-
-  #leaveListener(flow: Flow): void {
-    const { listener } = flow;
-    if (listener === null) return;
-    (flow.isOffered ? listener.ready : listener.halfOpen).remove(flow);
-    flow.listener = null;
+    flow.listener?.leave(flow);
   }
 
   /** ARP requests are sent here, between frames; the timer is for when no round would come. */
