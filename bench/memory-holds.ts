@@ -130,8 +130,11 @@ export function heldBytesFigure(kind: keyof typeof KINDS, pace: Pace): Figure {
   const { title, count: most, goal } = KINDS[kind];
   const count = Math.max(500, Math.round(most * pace.share));
   const samples: number[] = [];
-  for (let turn = 0; turn < pace.turns; turn++) samples.push(measureApart(kind, count));
   const name = `${title}, one of ${count.toLocaleString("en-US")}`;
+  for (let turn = 0; turn < pace.turns; turn++) {
+    process.stderr.write(`${name}: turn ${turn + 1} of ${pace.turns}\n`);
+    samples.push(measureApart(kind, count));
+  }
   return costFigure(name, "bytes", samples, goal === undefined ? {} : { atMost: goal });
 }
 

@@ -72,6 +72,7 @@ export async function coresFigure(pace: Pace): Promise<Figure> {
   const names = ["1 context", "2 contexts, a thread each"];
   const samples = names.map((): number[] => []);
   for (let turn = 0; turn < pace.turns; turn++) {
+    process.stderr.write(`scale: turn ${turn + 1} of ${pace.turns}: contexts on two processors\n`);
     for (const [at] of names.entries()) {
       samples[at]?.push(await rateOf(at + 1, pace));
     }

@@ -256,7 +256,10 @@ export const suite: Suite = {
   expectedSeconds: (pace) => Math.ceil(1 + (8 * pace.share + 0.1) * (pace.turns + EXTRA_TURNS)),
   async run(pace) {
     const figures: Figure[] = [];
-    for (const each of CASES) figures.push(await measureCase(each, pace));
+    for (const each of CASES) {
+      process.stderr.write(`scheduler: ${each.name}\n`);
+      figures.push(await measureCase(each, pace));
+    }
     figures.push(heldBytesFigure("coroutine", pace));
     return { figures, notes: [] };
   },

@@ -91,6 +91,7 @@ async function measure(load: Load, pace: Pace, warmUpTurns: number): Promise<num
 async function loadFigures(pace: Pace): Promise<Figure[]> {
   const samples = LOADS.map((): number[] => []);
   for (let turn = 0; turn < pace.turns; turn++) {
+    process.stderr.write(`stack: turn ${turn + 1} of ${pace.turns}\n`);
     for (const [at, load] of LOADS.entries()) {
       samples[at]?.push(await measure(load, pace, turn === 0 ? FIRST_WARM_UP : 1));
     }

@@ -5,10 +5,10 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 
-/** Runs a shell script; throws with what it said if it fails. */
+/** Runs a shell script that sets something up; throws with what it said if it fails. */
 export function shell(script: string): void {
   const done = spawnSync("sh", ["-ec", script], { encoding: "utf8" });
-  if (done.status !== 0) throw new Error(`setting up the namespaces failed: ${done.stderr}`);
+  if (done.status !== 0) throw new Error(`setting up failed: ${done.stderr.trim()}`);
 }
 
 /** Makes this namespace ready for a load. */

@@ -24,7 +24,7 @@ export const PACES: Readonly<Record<Pace["name"], Pace>> = {
     turns: 5,
     warmUpSeconds: 0.5,
     seconds: 1.2,
-    patienceSeconds: 120,
+    patienceSeconds: 60,
     maxConnections: 10_000,
     share: 1,
   },

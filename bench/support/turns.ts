@@ -226,5 +226,9 @@ async function runLoad(server: Server, load: Load, site: Site): Promise<LoadResu
   });
   const [code] = (await once(child, "close")) as [number | null];
   if (code !== 0) throw new Error(lastWords(complaint) || `the load ended with ${code}`);
-  return JSON.parse(output) as LoadResult;
+  const result = JSON.parse(output) as LoadResult;
+  if (result.bytesPerSecond === 0 && site.pace.name !== "tiny") {
+    throw new Error("nothing came back while it was measured");
+  }
+  return result;
 }
