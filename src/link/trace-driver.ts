@@ -21,7 +21,8 @@ export type FrameDirection = "out" | "in";
  *
  * @param direction - sent by the stack over the driver, or received
  * @param frame - from the Ethernet header on; a view that is valid during the call only. A frame
- *   sent with TX_CHECKSUM does not have its transport checksum yet.
+ *   sent with TX_CHECKSUM does not have its transport checksum yet, and a super-segment, as tcpdump
+ *   sees it too, has not been cut up.
  * @param nowMs - time of the round, ms on the loop's clock
  */
 export type FrameListener = (direction: FrameDirection, frame: Uint8Array, nowMs: number) => void;

@@ -1,8 +1,17 @@
 // A traced driver shows each frame once, in order, and is otherwise the driver it wraps.
 
 import { describe, expect, it } from "vitest";
+import {
+  DESCRIPTOR_FLAGS,
+  DESCRIPTOR_LENGTH,
+  DESCRIPTOR_OFFSET,
+  TX_CHECKSUM,
+  TX_SEGMENT,
+  TX_TAIL,
+} from "../../src/link/driver.ts";
 import { traceDriver } from "../../src/link/trace-driver.ts";
 import { createCable } from "../../src/sim/cable.ts";
+import { craftTcp } from "../../src/sim/craft.ts";
 import { commitFrame, ethernetFrame, pollFrames } from "../support/driver-io.ts";
 
 describe("traceDriver", () => {
@@ -25,6 +34,28 @@ describe("traceDriver", () => {
     expect(seen).toEqual(
       Array.from({ length: 10 }, (_, i) => [`${i} out ${i}`, `${i + 0.5} in ${100 + i}`]).flat(),
     );
+    traced.close();
+    b.close();
+  });
+
+  it("shows a super-segment whole, once, and not the slots that it goes on over", () => {
+    const [a, b] = createCable({ driver: { txSlots: 16, tsoMaxBytes: 9_000 } });
+    const lengths: number[] = [];
+    const traced = traceDriver(a, (_direction, frame) => lengths.push(frame.length));
+    const frame = craftTcp({
+      source: "10.0.0.1",
+      destination: "10.0.0.2",
+      sourcePort: 1,
+      destinationPort: 2,
+      payload: new Uint8Array(4_000),
+    });
+    traced.frames.set(frame, traced.tx[DESCRIPTOR_OFFSET] as number);
+    traced.tx[DESCRIPTOR_LENGTH] = frame.length;
+    traced.tx[DESCRIPTOR_FLAGS] = (1_000 << 16) | TX_SEGMENT | TX_CHECKSUM;
+    traced.control[TX_TAIL] = 3;
+    traced.poll(0);
+    expect(lengths).toEqual([frame.length]);
+    expect(b.poll(0)).toBe(4);
     traced.close();
     b.close();
   });
