@@ -8,8 +8,11 @@ import { isAtRest, RestingTcbs } from "../tcp/resting.ts";
 import type { Tcb } from "../tcp/tcb.ts";
 import type { Flow } from "./flow.ts";
 
-/** How long nothing happens on a connection without timers until it is looked at, ms. */
-export const REST_AFTER_MS = 1_000;
+/**
+ * How soon a connection without timers is looked at, ms. Longer, and the TCBs of a busy server with
+ * very many connections outlive the young generation of the engine's heap.
+ */
+export const REST_AFTER_MS = 200;
 
 /** The flows of a context that are at rest. */
 export class RestingFlows {

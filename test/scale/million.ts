@@ -171,13 +171,12 @@ function heldBytes(): number {
   return heapUsed + arrayBuffers;
 }
 
-/** The server: sends back what comes. */
+/** The server: sends back what comes, and holds no buffer while nothing does. */
 function* echo(connection: TcpConnection): Operation<void> {
-  const buffer = new Uint8Array(MESSAGE_BYTES);
-  for (;;) {
-    const count = yield* connection.recvSome(buffer);
-    if (count === 0) break;
-    yield* connection.send(count === buffer.length ? buffer : buffer.subarray(0, count));
+  while ((yield* connection.readable()) > 0) {
+    const bytes = connection.peek();
+    yield* connection.send(bytes);
+    connection.consume(bytes.length);
   }
   yield* connection.close(now() + PATIENCE_MS);
 }
