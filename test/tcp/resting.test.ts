@@ -22,11 +22,11 @@ function side(random: Random): SideOptions {
     config: { timestamps: random.chance(0.7), r2Ms: HOUR_MS, synR2Ms: HOUR_MS, mslMs: HOUR_MS },
     iss: random.int32(),
     mss: random.pick([536, 1_460]),
-    bytes: random.below(60_000),
+    bytes: random.below(20_000),
     writeBytes: random.pick([50, 5_000]),
     readBytes: 50_000,
     readChance: 1,
-    writeChance: random.pick([0.01, 0.1]),
+    writeChance: random.pick([0.03, 0.2]),
   };
 }
 
@@ -87,14 +87,14 @@ describe("a connection at rest", () => {
   it("goes on as if it had not rested: every segment is the same", () => {
     const resting = new RestingTcbs();
     let rests = 0;
-    for (let seed = 1; seed <= 12; seed++) {
+    for (let seed = 1; seed <= 6; seed++) {
       const pipe = PIPES[seed % PIPES.length] as PipeOptions;
       const [expected] = play(seed, pipe, null);
       const [sent, count] = play(seed, pipe, resting);
       expect(sent === expected, `seed ${seed}`).toBe(true);
       rests += count;
     }
-    expect(rests).toBeGreaterThan(1_000);
+    expect(rests).toBeGreaterThan(300);
     expect([resting.size, resting.memoryBytes]).toEqual([0, 0]);
   });
 
