@@ -1,10 +1,16 @@
 // The suite of socket behaviour on real devices: two stacks of ours, one at each end of a veth
-// pair, and two on TAP devices with the kernel as the router between them.
+// pair, two on TAP devices with the kernel as the router between them, and two that share memory.
 
 import { afterAll, beforeAll, describe } from "vitest";
 import { describeSocketBehaviour } from "../socket/behaviour.ts";
 import { describeWithNic, type NetNs } from "../support/netns.ts";
-import { overPacket, overTap, overXdp, twoStackNamespace } from "./support/two-stacks.ts";
+import {
+  overMemif,
+  overPacket,
+  overTap,
+  overXdp,
+  twoStackNamespace,
+} from "./support/two-stacks.ts";
 
 describeWithNic("socket behaviour on devices", () => {
   let netns: NetNs;
@@ -33,5 +39,15 @@ describeWithNic("socket behaviour on devices", () => {
       "tap",
       overTap(() => netns),
     );
+  });
+});
+
+describe("socket behaviour over shared memory", () => {
+  describe("memif", () => {
+    describeSocketBehaviour("memif", overMemif(1_500));
+  });
+
+  describe("memif with frames of 64 KB", () => {
+    describeSocketBehaviour("memif with frames of 64 KB", overMemif(65_521));
   });
 });

@@ -7,7 +7,13 @@ import { describeDatagramBehaviour } from "../socket/udp-behaviour.ts";
 import { patternAt, patternMismatch } from "../support/byte-pattern.ts";
 import { describeWithNic, type NetNs } from "../support/netns.ts";
 import { codeOf, DRIVERS, KERNEL, type Lab, Machine, NOBODY, OURS } from "./support/machine.ts";
-import { overPacket, overTap, overXdp, twoStackNamespace } from "./support/two-stacks.ts";
+import {
+  overMemif,
+  overPacket,
+  overTap,
+  overXdp,
+  twoStackNamespace,
+} from "./support/two-stacks.ts";
 
 const PORT = 7_000;
 /** Payload of a packet of 1,500 bytes. */
@@ -55,6 +61,10 @@ describeWithNic("UDP between two stacks of ours", () => {
       overTap(() => netns),
     );
   });
+});
+
+describe("UDP over shared memory", () => {
+  describeDatagramBehaviour("memif", overMemif(1_500));
 });
 
 describeWithNic("UDP with the kernel", () => {

@@ -1,5 +1,5 @@
 // Two stacks of ours on real devices, for the suites of socket behaviour: one at each end of a veth
-// pair, and two on TAP devices with the kernel as the router between them.
+// pair, two on TAP devices with the kernel as the router between them, and two that share memory.
 
 import {
   type Context,
@@ -72,4 +72,23 @@ export function overTap(netns: () => NetNs): SocketNetwork {
     gateway: `${subnet}.1`,
   });
   return network(() => [open("tap-a", "10.79.1"), open("tap-b", "10.79.2")]);
+}
+
+let memifs = 0;
+
+/** Two stacks that share memory. Needs no privileges. */
+export function overMemif(mtu: number): SocketNetwork {
+  return network(() => {
+    const socket = `@caraway-stacks-${process.pid}-${++memifs}`;
+    const server = openDriver({ driver: "memif", role: "server", socket, mtu });
+    const client = openDriver({ driver: "memif", role: "client", socket, mtu });
+    while (!(server.isConnected && client.isConnected)) {
+      server.poll(0);
+      client.poll(0);
+    }
+    return [
+      { driver: server, address: "10.80.0.1/24" },
+      { driver: client, address: "10.80.0.2/24" },
+    ];
+  });
 }
