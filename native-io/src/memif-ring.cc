@@ -150,14 +150,25 @@ MemifRing::Taken MemifRing::Take(uint8_t* out, size_t room, size_t* length) {
   // The rest of the frame is still to come; of one that fills the ring, it never will.
   if (!is_last && used < size_) return Taken::kNothing;
   if (!is_last) result = Taken::kMalformed;
-  for (uint32_t index = 0; buffer_bytes_ != 0 && index < used; index++) {
-    MemifDescriptor empty = Look(ours_ + index);
-    empty.flags = 0;
-    empty.length = buffer_bytes_;
-    std::memcpy(DescriptorAt(ours_ + index), &empty, sizeof(empty));
-  }
+  GiveBack(used);
   Advance(used);
   return result;
+}
+
+void MemifRing::GiveBack(uint32_t count) {
+  for (uint32_t index = 0; index < count; index++) {
+    MemifDescriptor* descriptor = DescriptorAt(ours_ + index);
+    if (buffer_bytes_ != 0) {
+      MemifDescriptor empty = Look(ours_ + index);
+      empty.flags = 0;
+      empty.length = buffer_bytes_;
+      std::memcpy(descriptor, &empty, sizeof(empty));
+    } else if (count > 1) {
+      // DPDK's client sets the flag of a chain and never takes it back: the next frame in this
+      // place would seem to go on in the one behind it.
+      std::atomic_ref(descriptor->flags).store(0, std::memory_order_relaxed);
+    }
+  }
 }
 
 void MemifRing::Publish() {

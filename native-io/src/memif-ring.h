@@ -93,6 +93,8 @@ class MemifRing {
                ? (*regions_)[descriptor.region].At(descriptor.offset, descriptor.length)
                : nullptr;
   }
+  // As consumer: makes the next descriptors empty buffers again.
+  void GiveBack(uint32_t count);
   void Advance(uint32_t count) {
     ours_ = static_cast<uint16_t>(ours_ + count);
     ready_ -= count;

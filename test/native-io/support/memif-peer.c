@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A memif peer that says and writes what it is told to: its arguments are a script. What it receives
-// it prints, a line per message; a DISCONNECT or the end of the channel ends it.
+// A memif peer that says and writes what it is told to: its arguments are a script. What it
+// receives it prints, a line per message; a DISCONNECT or the end of the channel ends it.
 //
 //   connect PATH | listen PATH            meet the other side; `listen` prints "listening"
 //   hello MIN MAX LOG2 | init VERSION ID MODE | region INDEX BYTES REAL sealed|open|none|file|many
@@ -201,8 +201,8 @@ static uint32_t any(uint64_t *state) {
   return (uint32_t)(*state >> 32);
 }
 
-// Puts frames and buffers as a peer does, so that the other side stays with us, but with descriptors
-// in which anything may stand, and which change while they are read.
+// Puts frames and buffers as a peer does, so that the other side stays with us, but with
+// descriptors in which anything may stand, and which change while they are read.
 static void scribble(void) {
   uint64_t state = (uint64_t)number() * 2 + 1;
   const double end = now_ms() + (double)number();
