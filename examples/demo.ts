@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The main job, on real frames: our TCP and the kernel's at the two ends of a cable, in a network
-// namespace of its own. It touches nothing on the host and leaves nothing behind.
+// namespace of its own; without one, our TCP in two processes that share memory. It touches nothing
+// on the host and leaves nothing behind.
 
 import {
   createContext,
@@ -22,6 +23,7 @@ import {
   PREFIX_BITS,
   SILENT_ADDRESS,
   STAGES,
+  STAGES_FOR_ALL,
   type Stage,
   StageError,
   setStage,
@@ -41,7 +43,7 @@ const settings = commandLine(
   },
   {
     driver: {
-      help: "auto: af_packet on a veth pair, else tap, else an in-process link.",
+      help: "auto: the first that can be had of af_packet, tap, memif, sim.",
       default: "auto",
       choices: STAGES,
     },
@@ -204,8 +206,8 @@ function demo(whyNoNamespace: string | null): Promise<void> {
 if (isInside()) {
   endWithParent();
   await demo(null);
-} else if (settings.driver === "sim") {
-  await demo("asked for --driver sim");
+} else if (STAGES_FOR_ALL.includes(settings.driver)) {
+  await demo(`asked for --driver ${settings.driver}`);
 } else {
   const way = wayIn();
   if (typeof way === "string") await demo(way);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the demo plays on: our driver at one end of a cable, somebody else's TCP at the other. Best
-// the kernel's over a veth pair, else over a TAP device, else a second stack of our own.
+// the kernel's over a veth pair, else over a TAP device, else a second stack of our own: in another
+// process, with which we share memory, or in this one.
 
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
@@ -8,6 +9,7 @@ import { type Driver, isNetError, openDriver, whyNoNativeDriver } from "../../sr
 import { createCable } from "../../src/testing.ts";
 import { ENVIRONMENT } from "./namespace.ts";
 import { KernelPeer, type Peer, StackPeer } from "./peer.ts";
+import { ProcessPeer } from "./process-peer.ts";
 
 /** Addresses on the cable. Nobody else can see them. */
 export const OUR_ADDRESS = "10.77.0.2";
@@ -28,7 +30,9 @@ export interface Stage {
 }
 
 /** The names `--driver` takes. */
-export const STAGES = ["auto", "af_packet", "tap", "sim"] as const;
+export const STAGES = ["auto", "af_packet", "tap", "memif", "sim"] as const;
+/** Those that need no namespace. */
+export const STAGES_FOR_ALL: readonly string[] = ["memif", "sim"];
 
 /**
  * Sets up the best stage there is, telling why a better one is not to be had.
@@ -38,8 +42,10 @@ export const STAGES = ["auto", "af_packet", "tap", "sim"] as const;
  */
 export function setStage(kind: string, whyNoNamespace: string | null): Stage {
   if (kind === "sim") return cable();
-  const reason = whyNoNamespace ?? whyNoNativeDriver();
-  if (reason !== null) return orElse(kind, reason, cable);
+  const whyNoDriver = whyNoNativeDriver();
+  if (whyNoDriver !== null) return orElse(kind, whyNoDriver, cable);
+  if (kind === "memif") return memif();
+  if (whyNoNamespace !== null) return orElse(kind, whyNoNamespace, memif);
   disableIpv6();
   if (kind === "tap") return tap();
   return attempt(kind, veth, () => attempt(kind, tap, cable));
@@ -85,6 +91,17 @@ function tap(): Stage {
     text: "our stack on a TAP device, the Linux kernel's TCP at its other end",
     driver: openDriver({ driver: "tap", interface: "cw-tap", kernelAddress }),
     peer: new KernelPeer(PEER_ADDRESS),
+    silence: "an address that nobody has",
+  };
+}
+
+/** Memory that two processes share: no privileges, and no kernel on the way. */
+function memif(): Stage {
+  const socket = `@caraway-demo-${process.pid}`;
+  return {
+    text: "two processes with a stack of ours each, which share memory (memif)",
+    driver: openDriver({ driver: "memif", role: "server", socket }),
+    peer: new ProcessPeer(socket, PEER_ADDRESS, PREFIX_BITS),
     silence: "an address that nobody has",
   };
 }

@@ -7,13 +7,15 @@ import {
   choose,
   createContext,
   createKernelContext,
-  type Driver,
   type Endpoint,
   isNetError,
   main,
+  type NativeDriver,
+  now,
   type Operation,
   openDriver,
   type StackContext,
+  sleep,
   useNetwork,
 } from "../../src/index.ts";
 import { simulate } from "../../src/testing.ts";
@@ -24,10 +26,10 @@ const DEFAULT_ADDRESS = "10.77.0.2/24";
 /** The options that say what a program runs on. */
 export const NETWORK_OPTIONS = {
   driver: {
-    help: "The kernel's sockets; our stack on af_packet, af_xdp or tap; a simulation.",
+    help: "kernel; our stack on af_packet, af_xdp, tap or memif; sim, a simulation.",
     default: "kernel",
     value: "<kind>",
-    choices: ["kernel", "af_packet", "af_xdp", "tap", "sim"],
+    choices: ["kernel", "af_packet", "af_xdp", "tap", "memif", "sim"],
   },
   interface: {
     help: "af_packet, af_xdp: the NIC. tap: a name for the device.",
@@ -45,6 +47,16 @@ export const NETWORK_OPTIONS = {
     help: "tap: the kernel's end.",
     default: "10.77.0.1/24",
     value: "<ip/bits>",
+  },
+  socket: {
+    help: "memif: where the two processes meet, a path or @name.",
+    default: "@caraway",
+    value: "<name>",
+  },
+  role: {
+    help: "memif: who makes the socket, and who the memory.",
+    default: "server",
+    choices: ["server", "client"],
   },
   seed: { help: "sim: the same seed, the same packets.", default: 1, value: "<integer>" },
 } as const;
@@ -97,9 +109,14 @@ export function endpointText({ host, port }: Endpoint): string {
 
 function onDevice(settings: NetworkSettings, program: Program): Promise<void> {
   return runMain(program, function* () {
-    const context = openContext(settings, program.name);
+    const driver = openDevice(settings, program.name);
+    const context = openContext(settings, driver);
     yield* useNetwork(context);
-    console.log(`${program.name}: ${context.address} on ${context.driver.name}`);
+    console.log(`${program.name}: ${context.address} on ${driver.name}`);
+    // Who waits to be called needs no peer yet; who calls does.
+    const waits = settings.role === "client" && !driver.isConnected;
+    if (waits) console.log(`${program.name}: waiting for the peer`);
+    while (settings.role === "client" && !driver.isConnected) yield* sleep(now() + 5);
   });
 }
 
@@ -139,9 +156,8 @@ function tell(name: string, error: unknown): void {
 }
 
 /** Opens the device the user chose, with a stack on it, which the calling coroutine owns. */
-function openContext(settings: NetworkSettings, name: string): StackContext {
+function openContext(settings: NetworkSettings, driver: NativeDriver): StackContext {
   const { gateway } = settings;
-  const driver = openDevice(settings, name);
   try {
     return createContext({
       driver,
@@ -154,8 +170,12 @@ function openContext(settings: NetworkSettings, name: string): StackContext {
   }
 }
 
-function openDevice(settings: NetworkSettings, name: string): Driver {
+function openDevice(settings: NetworkSettings, name: string): NativeDriver {
   const netns = settings.netns === "" ? {} : { netns: settings.netns };
+  if (settings.driver === "memif") {
+    const { socket, role } = settings;
+    return openDriver({ driver: "memif", socket, role: role === "client" ? "client" : "server" });
+  }
   if (settings.driver === "tap") {
     const device = settings.interface === "" ? {} : { interface: settings.interface };
     const kernelAddress = settings["kernel-address"];

@@ -102,17 +102,46 @@ describe("demo without a namespace", () => {
     expectWhole(demo.output, "the second stack");
   });
 
-  it("says why, and plays on an in-process link", async () => {
+  it("plays between two processes that share memory when asked to", async () => {
+    const demo = Program.example("demo", "--driver", "memif");
+    await expectSuccess(demo);
+    expect(demo.output).toContain("two processes with a stack of ours each");
+    expectWhole(demo.output, "the second process");
+  });
+
+  it.each(["SIGINT", "SIGKILL"] as const)("leaves no second process on %s", async (signal) => {
+    const demo = Program.example("demo", "--driver", "memif");
+    await demo.printed(/--- we connect to an address/);
+    const group = demo.child.pid as number;
+    demo.signal(signal);
+    // Its output stays open until the second process has ended, too.
+    await demo.exitCode();
+    const ps = spawnSync("ps", ["-o", "stat=,args=", "-g", String(group)], { encoding: "utf8" });
+    const alive = (ps.stdout ?? "")
+      .split("\n")
+      .filter((line) => /^[^Z].*second-process/.test(line));
+    expect(alive).toEqual([]);
+  });
+
+  it("says why, and plays between two processes", async () => {
     const empty = mkdtempSync(path.join(tmpdir(), "caraway-"));
     try {
       const args = ["--import", "tsx", "examples/demo.ts"];
       const demo = Program.start(process.execPath, args, { PATH: empty });
       await expectSuccess(demo);
       expect(demo.output).toMatch(/^\(there is no unshare; .*apt-get install util-linux\)$/m);
-      expectWhole(demo.output, "the second stack");
+      expectWhole(demo.output, "the second process");
     } finally {
       rmSync(empty, { recursive: true });
     }
+  });
+
+  it("plays on an in-process link without the addon, and says why", async () => {
+    const args = ["--import", "tsx", "examples/demo.ts"];
+    const demo = Program.start(process.execPath, args, { CARAWAY_NATIVE_IO: "/nowhere.node" });
+    await expectSuccess(demo);
+    expect(demo.output).toMatch(/^\(.*\/nowhere\.node does not load/m);
+    expectWhole(demo.output, "the second stack");
   });
 
   it("fails when the driver that was asked for is not to be had", async () => {

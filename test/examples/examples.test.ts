@@ -36,7 +36,10 @@ describe("options", () => {
   it.each([
     [["--no-such-option"], "Unknown option '--no-such-option'"],
     [["--port", "70000"], '--port must be a number from 1 to 65535, got "70000"'],
-    [["--driver", "nic"], '--driver must be one of kernel, af_packet, af_xdp, tap, sim, got "nic"'],
+    [
+      ["--driver", "nic"],
+      '--driver must be one of kernel, af_packet, af_xdp, tap, memif, sim, got "nic"',
+    ],
     [["--driver", "af_packet"], "--driver af_packet needs --interface <name>"],
     [["--driver", "af_xdp"], "--driver af_xdp needs --interface <name>"],
   ])("says what is wrong with %j, exit code 2", async (args, message) => {
