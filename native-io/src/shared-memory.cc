@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "driver-contract.h"
@@ -27,6 +28,11 @@ SharedMemory::~SharedMemory() {
 }
 
 bool SharedMemory::Allocate(size_t frames_bytes, size_t rx_entries, size_t tx_slots) {
+  // Offsets in descriptors are int32.
+  if (frames_bytes > INT32_MAX) {
+    errno = ENOMEM;
+    return false;
+  }
   const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   frames_bytes_ = RoundUp(frames_bytes, page);
   rx_entries_ = rx_entries;

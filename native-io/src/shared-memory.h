@@ -29,7 +29,8 @@ class SharedMemory {
   SharedMemory& operator=(const SharedMemory&) = delete;
   ~SharedMemory();
 
-  // Zeroed memory for that many bytes of frames and descriptors. False with errno on failure.
+  // Zeroed memory for that many bytes of frames and descriptors. False with errno on failure, which
+  // 2 GB of frames are.
   bool Allocate(size_t frames_bytes, size_t rx_entries, size_t tx_slots);
 
   // Puts the first `bytes` of the file over the front of the frames. False with errno on failure.

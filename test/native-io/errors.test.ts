@@ -165,6 +165,13 @@ describeWithNic("errors of the kernel", () => {
     expect(error.message).toMatch(/rxSlots, rxFrameBytes, txSlots: .*512 MiB/);
   });
 
+  it("more frame memory than offsets reach is ENOMEM, and leaves no device", () => {
+    const options = { driver: "tap", interface: "huge0", netns: netns.path } as const;
+    const error = errorOf({ ...options, mtu: 65_521, txSlots: 65_536 });
+    expect(error.message).toMatch(/^ENOMEM: .*fewer txSlots need less/);
+    expect(netns.ip("link show")).not.toContain("huge0");
+  });
+
   it("no such network namespace is ENOENT naming it", () => {
     const options = { driver: "af_packet", interface: "lo" } as const;
     const error = errorOf({ ...options, netns: "caraway-nowhere" });
