@@ -71,7 +71,9 @@ class TraceDriver implements Driver {
 
   poll(nowMs: number): number {
     // Before the driver sees them: afterwards their slots may be given back and written again.
-    for (; this.shown !== (this.control[TX_TAIL] as number); this.shown = (this.shown + 1) | 0) {
+    // Of a closed native driver the ring is gone, and with it its tail.
+    const tail = this.control[TX_TAIL] ?? this.shown;
+    for (; this.shown !== tail; this.shown = (this.shown + 1) | 0) {
       const frame = this.frameOf(this.tx, this.shown & (this.txSlots - 1));
       if (frame.length > 0) this.listener("out", frame, nowMs);
     }
