@@ -183,9 +183,10 @@ export interface Addon {
   close(handle: number): void;
   /**
    * Calls `turn` once in every turn of the event loop, which does not sleep meanwhile, so that the
-   * process stays alive. One at a time: another replaces it.
+   * process stays alive. One at a time.
    *
-   * @returns false: libuv has no loop to offer, and nothing was started.
+   * @returns false, and nothing was started: somebody spins already (another copy of this module),
+   *   or libuv has no loop to offer.
    */
   startSpinning(turn: () => void): boolean;
   /** Takes that back. Harmless when there is nothing to take back. */

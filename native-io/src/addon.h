@@ -49,7 +49,7 @@ class Addon {
 
   bool ArmWake(OpenPlace* place, napi_value callback);
 
-  // One at a time: another replaces it.
+  // One at a time. False when one is spinning already.
   bool StartSpinning(napi_value turn);
   void StopSpinning();
 

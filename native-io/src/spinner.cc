@@ -16,7 +16,7 @@ Spinner* Spinner::Create(napi_env env, void* owner, ClosedCallback on_closed) {
 }
 
 bool Spinner::Start(napi_value turn) {
-  Stop();
+  if (turn_ != nullptr) return false;
   if (napi_create_reference(env_, turn, 1, &turn_) != napi_ok) return false;
   uv_idle_start(&handle_, OnTurn);
   return true;

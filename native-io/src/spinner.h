@@ -23,7 +23,7 @@ class Spinner {
   Spinner(const Spinner&) = delete;
   Spinner& operator=(const Spinner&) = delete;
 
-  // Calls `turn` once a turn until stopped. Starting again replaces it.
+  // Calls `turn` once a turn until stopped. False when it does so already.
   bool Start(napi_value turn);
   void Stop();
 

@@ -143,6 +143,15 @@ describeWithSockets("the spinner", () => {
     expect(inProcess(stops, 5000)).toMatchObject({ status: 0, stdout: "spinning\n" });
   });
 
+  it("is not taken from who has it, as another copy of the module would do", () => {
+    const result = inProcess(
+      `const first = () => { console.log("first"); addon.stopSpinning(); };
+       console.log(addon.startSpinning(first), addon.startSpinning(() => console.log("other")));`,
+      5000,
+    );
+    expect(result).toMatchObject({ status: 0, stdout: "true false\nfirst\n" });
+  });
+
   it("ends with a process that exits within a turn", () => {
     const result = inProcess(`addon.startSpinning(() => process.exit(7));`, 5000);
     expect(result).toMatchObject({ status: 7, stderr: "" });
