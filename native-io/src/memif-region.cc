@@ -3,19 +3,15 @@
 #include "memif-region.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <utility>
 
 namespace caraway {
-namespace {
-
-// Offsets in descriptors have 32 bits.
-constexpr uint64_t kMaxRegionBytes = uint64_t{1} << 32;
-
-}  // namespace
 
 MemifRegion::MemifRegion(MemifRegion&& other) noexcept { *this = std::move(other); }
 
@@ -39,18 +35,23 @@ bool MemifRegion::Create(size_t bytes, UniqueFd* descriptor) {
   return true;
 }
 
-const char* MemifRegion::Map(const UniqueFd& descriptor, uint64_t bytes) {
+const char* MemifRegion::Map(const UniqueFd& descriptor, uint64_t bytes, uint64_t most) {
   const int fd = descriptor.get();
   if (fd < 0) return "no descriptor came with the region";
   const int seals = fcntl(fd, F_GET_SEALS);
   // Of memory that shrinks, the next access would be a SIGBUS. No file but a memfd has seals.
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0)
     return "region is no memfd sealed against shrinking";
+  // Nor may there be a hole without a page to fill it, as where huge pages have run out.
+  struct statfs filesystem {};
+  if (fstatfs(fd, &filesystem) != 0 || filesystem.f_type != TMPFS_MAGIC) {
+    return "region is not of ordinary pages";
+  }
   struct stat file {};
   if (fstat(fd, &file) != 0 || bytes == 0 || bytes > static_cast<uint64_t>(file.st_size)) {
     return "region is not as large as told";
   }
-  if (bytes > kMaxRegionBytes) return "region is larger than 4 GB";
+  if (bytes > most) return "regions are larger than 2 GB together";
   return MapAll(fd, bytes) ? nullptr : "region cannot be mapped";
 }
 

@@ -25,8 +25,8 @@ class MemifRegion {
   // Makes zeroed memory; `*descriptor` is what to send to the peer. False with errno on failure.
   bool Create(size_t bytes, UniqueFd* descriptor);
 
-  // Maps what the peer has sent. Null, or what is wrong with it.
-  const char* Map(const UniqueFd& descriptor, uint64_t bytes);
+  // Maps what the peer has sent, `most` bytes at most. Null, or what is wrong with it.
+  const char* Map(const UniqueFd& descriptor, uint64_t bytes, uint64_t most);
 
   bool is_mapped() const { return base_ != nullptr; }
 

@@ -94,13 +94,14 @@ MemifDescriptor MemifRing::Look(uint32_t counter) const {
   return copy;
 }
 
-bool MemifRing::Put(const uint8_t* frame, size_t length) {
+MemifRing::Placed MemifRing::Put(const uint8_t* frame, size_t length) {
   size_t room = 0;
   uint32_t used = 0;
   while (room < length) {
+    if (used == longest_chain()) return Placed::kNever;
     if (used == ready_) {
       Refresh();
-      if (used >= ready_) return false;
+      if (used >= ready_) return Placed::kLater;
     }
     MemifDescriptor& descriptor = chain_[used];
     descriptor = Look(ours_ + used);
@@ -121,7 +122,7 @@ bool MemifRing::Put(const uint8_t* frame, size_t length) {
     std::memcpy(DescriptorAt(ours_ + index), &descriptor, sizeof(descriptor));
   }
   Advance(used);
-  return true;
+  return Placed::kDone;
 }
 
 MemifRing::Taken MemifRing::Take(uint8_t* out, size_t room, size_t* length) {
@@ -129,7 +130,7 @@ MemifRing::Taken MemifRing::Take(uint8_t* out, size_t room, size_t* length) {
   Taken result = Taken::kFrame;
   bool is_last = false;
   uint32_t used = 0;
-  for (; !is_last; used++) {
+  for (; !is_last && used < longest_chain(); used++) {
     if (used == ready_) {
       Refresh();
       if (used >= ready_) break;
@@ -148,7 +149,8 @@ MemifRing::Taken MemifRing::Take(uint8_t* out, size_t room, size_t* length) {
     }
   }
   // The rest of the frame is still to come; of one that fills the ring, it never will.
-  if (!is_last && used < size_) return Taken::kNothing;
+  begun_ = is_last || used == longest_chain() ? 0 : used;
+  if (begun_ > 0 || used == 0) return Taken::kNothing;
   if (!is_last) result = Taken::kMalformed;
   GiveBack(used);
   Advance(used);

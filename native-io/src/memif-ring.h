@@ -14,6 +14,7 @@
 #ifndef CARAWAY_NATIVE_IO_MEMIF_RING_H_
 #define CARAWAY_NATIVE_IO_MEMIF_RING_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -42,7 +43,12 @@ constexpr size_t MemifRingBytes(int log2_size) {
 
 class MemifRing {
  public:
+  // The largest frame in buffers of 64 bytes. Without it a peer could make us look at all of a deep
+  // ring for each frame.
+  static constexpr uint32_t kMaxChain = 1025;
+
   enum class Taken { kFrame, kNothing, kTooLong, kMalformed };
+  enum class Placed { kDone, kLater, kNever };
 
   // For the server: a ring that the client has made. Null, or what is wrong with it.
   const char* Attach(const MemifRegions* regions, const MemifRingPlace& place, UniqueFd event);
@@ -60,8 +66,8 @@ class MemifRing {
   // The counter of the peer was impossible: the ring cannot be used any more.
   bool is_broken() const { return is_broken_; }
 
-  // As producer: puts a frame into as many buffers as it needs. False when there is no room now.
-  bool Put(const uint8_t* frame, size_t length);
+  // As producer: puts a frame into as many buffers as it needs.
+  Placed Put(const uint8_t* frame, size_t length);
 
   // As consumer: copies the next frame out and gives its buffers back.
   Taken Take(uint8_t* out, size_t room, size_t* length);
@@ -75,14 +81,19 @@ class MemifRing {
   // As consumer: whether we poll, or want to be woken.
   void SetPolled(bool is_polled);
 
-  // As consumer, about to sleep.
-  bool HasFrames() { return ready_ > 0 || Refresh(); }
+  // As consumer, about to sleep: whether there is more than the beginning of a frame.
+  bool HasFrames() {
+    Refresh();
+    return ready_ > begun_;
+  }
 
  private:
   bool Lay(const MemifRegions* regions, const MemifRingPlace& place);
   // Reads the peer's counter. False when nothing is ready.
   bool Refresh();
   uint32_t mask() const { return size_ - 1; }
+  // Buffers of a frame at most.
+  uint32_t longest_chain() const { return std::min(size_, kMaxChain); }
   MemifDescriptor* DescriptorAt(uint32_t counter) const {
     return descriptors_ + (counter & mask());
   }
@@ -111,6 +122,7 @@ class MemifRing {
   uint16_t ours_ = 0;
   uint16_t published_ = 0;
   uint32_t ready_ = 0;         // frames to take or buffers to fill that we know of
+  uint32_t begun_ = 0;         // those of them that are a frame whose end has not come yet
   uint32_t buffer_bytes_ = 0;  // 0: the buffers are the peer's
   uint32_t buffers_offset_ = 0;
   bool is_broken_ = false;

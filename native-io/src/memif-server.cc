@@ -7,6 +7,13 @@
 #include "memif-session.h"
 
 namespace caraway {
+namespace {
+
+// Of all regions together: twice what our own client makes at most. Their memory may be counted as
+// ours, since it exists only once somebody has touched it.
+constexpr uint64_t kMaxRegionBytes = uint64_t{1} << 31;
+
+}  // namespace
 
 MemifServerSession::MemifServerSession(UniqueFd socket, const MemifSettings& settings)
     : MemifSession(std::move(socket), settings) {
@@ -49,9 +56,12 @@ const char* MemifServerSession::OnAddRegion(const MemifAddRegion& added,
                                             const UniqueFd& descriptor) {
   if (added.index >= kMemifMaxRegions) return "too many regions";
   if (regions_[added.index].is_mapped()) return "region is there already";
-  const char* wrong = regions_[added.index].Map(descriptor, added.size);
-  if (wrong == nullptr) Acknowledge();
-  return wrong;
+  const char* wrong =
+      regions_[added.index].Map(descriptor, added.size, kMaxRegionBytes - region_bytes_);
+  if (wrong != nullptr) return wrong;
+  region_bytes_ += added.size;
+  Acknowledge();
+  return nullptr;
 }
 
 const char* MemifServerSession::OnAddRing(const MemifAddRing& added, UniqueFd descriptor) {

@@ -95,6 +95,7 @@ class MemifServerSession final : public MemifSession {
   void Acknowledge();
 
   bool is_known_ = false;
+  uint64_t region_bytes_ = 0;
   Offer to_server_;
   Offer to_client_;
 };

@@ -71,7 +71,7 @@ bool MemifListener::Open(const std::string& name, Failure* failure) {
   const Address address = AddressOf(name);
   const bool is_file = name[0] != '@';
   UniqueFd fd = Socket(SOCK_SEQPACKET);
-  int error = Bind(fd, address);
+  int error = fd.valid() ? Bind(fd, address) : errno;
   if (error == EADDRINUSE && is_file && IsStale(address)) {
     unlink(address.name.sun_path);
     error = Bind(fd, address);

@@ -285,7 +285,12 @@ bool Memif::Send(uint32_t counter) {
     status->tx_dropped++;
     return true;
   }
-  if (!session_->tx().Put(frame, length)) return false;
+  const MemifRing::Placed placed = session_->tx().Put(frame, length);
+  if (placed == MemifRing::Placed::kLater) return false;
+  if (placed == MemifRing::Placed::kNever) {
+    status->tx_dropped++;
+    return true;
+  }
   status->tx_frames++;
   status->tx_bytes += static_cast<double>(length);
   return true;

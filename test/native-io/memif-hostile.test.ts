@@ -10,6 +10,7 @@ import { MemifBench, numbered, pass, until, untilLater } from "./support/memif-p
 import {
   asClient,
   asServer,
+  COOKIE,
   LOG2,
   type MemifPeer,
   memifPeersForTests,
@@ -92,6 +93,16 @@ describe("a memif with a bad peer", () => {
         "a region of 2^64 - 1 bytes",
         { region: "region 0 -1 4096 sealed" },
         "region is not as large as told",
+      ],
+      [
+        "regions of more than 2 GB",
+        { ring: `region 1 ${2 ** 31 - REGION_BYTES + 1} ${2 ** 31} sealed` },
+        "regions are larger than 2 GB together",
+      ],
+      [
+        "a region of huge pages",
+        { region: "region 0 2097152 2097152 huge" },
+        "region is not of ordinary pages",
       ],
       [
         "a second ring",
@@ -280,9 +291,30 @@ describe("a memif with a bad peer", () => {
       const peer = start(`${asClient(server.interfaceName)} ${first} line ${second} line`);
       await peer.prints("ready", server);
       for (let i = 0; i < 10; i++) expect(server.poll(0)).toBe(0);
+      // Nobody need stay awake for it.
+      expect(server.armWake(() => {})).toBe(true);
+      server.disarmWake();
       peer.goOn();
       const [frame] = pollUntil(server, (frames) => frames.length > 0);
       expect(frame?.bytes).toHaveLength(100);
+    });
+
+    it("a chain longer than a frame can be: dropped before it ends", async () => {
+      const server = bench.open("server", bench.freshSocket(), { ringSlots: 2048 });
+      const links = Array.from({ length: 1_100 }, (_, i) => desc(0, i, 1, 0, 0, 4096));
+      const rings = `ring 1 0 0 0 11 event until 1 ring 0 0 0 65536 4 event`;
+      const cookies = `u32 0 ${COOKIE} u32 65536 ${COOKIE}`;
+      const peer = start(
+        `connect ${server.interfaceName} until 2 init ${VERSION} 0 0 until 1 ` +
+          `region 0 131072 131072 sealed until 1 ${rings} until 1 ${cookies} send 6 until 7 ` +
+          `${links.join(" ")} u16 ${HEAD} 1100 line show ${TAIL}`,
+      );
+      await peer.prints("ready", server);
+      await untilLater(() => server.statistics().rxDropped > 0, server);
+      peer.goOn();
+      await peer.ends(server);
+      expect(server.statistics()).toMatchObject({ rxFrames: 0, rxDropped: 1 });
+      expect(peer.output).toMatch(/\n1025\ndone\n$/);
     });
 
     it.each([17, 32_768, 65_535])("a head of %d: DISCONNECT", async (head) => {

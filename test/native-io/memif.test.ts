@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { RX_CHECKSUM_VALID, TX_CHECKSUM, TX_HEAD } from "../../src/link/driver.ts";
 import type { NativeDriver } from "../../src/link/native-driver.ts";
+import { traceDriver } from "../../src/link/trace-driver.ts";
 import { commitFrame, pollFrames, pollUntil } from "../support/driver-io.ts";
 import { finishUdpChecksum, udpFrameToFinish } from "../support/udp-frame.ts";
 import { MemifBench, numbered, pass } from "./support/memif-pair.ts";
@@ -78,6 +79,30 @@ describe("memif", () => {
     expect(pollFrames(server)).toHaveLength(16);
     expect(client.isConnected).toBe(true);
     expect(pass(client, server, [numbered(60, 1)])).toEqual([numbered(60, 1)]);
+  });
+
+  it("drops a frame that all of the ring could not hold at once, and sends what follows", () => {
+    const [server, client] = bench.openPair({ ringSlots: 16 }, { mtu: 9000, bufferBytes: 128 });
+    commitFrame(client, numbered(16 * 128 + 1, 1));
+    commitFrame(client, numbered(60, 2));
+    client.poll(0);
+    expect(client.statistics()).toMatchObject({ txFrames: 1, txDropped: 1 });
+    expect(pollFrames(server).map((frame) => frame.bytes)).toEqual([numbered(60, 2)]);
+    expect(pass(client, server, [numbered(16 * 128, 3)])).toEqual([numbered(16 * 128, 3)]);
+  });
+
+  it("has no more frame memory than offsets reach", () => {
+    const most = { mtu: 65_521, txSlots: 65_536 };
+    expect(() => bench.open("client", bench.freshSocket(), most)).toThrow(
+      /^ENOMEM: .*fewer txSlots need less/,
+    );
+  });
+
+  it("polls EBADF once it is closed, traced or not", () => {
+    const traced = traceDriver(bench.open("client", bench.freshSocket()), () => {});
+    traced.poll(0);
+    traced.close();
+    expect(traced.poll(0)).toBe(-9);
   });
 
   it("counts, and drops frames that are too short or too long", () => {

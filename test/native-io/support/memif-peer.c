@@ -3,13 +3,14 @@
 // receives it prints, a line per message; a DISCONNECT or the end of the channel ends it.
 //
 //   connect PATH | listen PATH            meet the other side; `listen` prints "listening"
-//   hello MIN MAX LOG2 | init VERSION ID MODE | region INDEX BYTES REAL sealed|open|none|file|many
+//   hello MIN MAX LOG2 | init VERSION ID MODE | region INDEX BYTES REAL sealed|open|none|file|huge|many
 //   ring FLAGS INDEX REGION OFFSET LOG2 event|none|pipe | send TYPE | raw BYTES
 //   until TYPE                            receives messages up to one of that type
 //   u16 AT VALUE | u32 AT VALUE           writes to the region
 //   desc AT FLAGS REGION LENGTH OFFSET    writes a descriptor
 //   show AT                               prints a u16 of the region
 //   saturate                              fills the eventfd sent last, and makes it a blocking one
+//   event                                 takes the count of that eventfd, and prints it
 //   line                                  prints "ready" and waits for a line
 //   sleep MS | scribble SEED MS           fills rings of 16 with anything for so long
 //   shrink BYTES                          tries to truncate the region
@@ -158,9 +159,11 @@ static void send_region(void) {
   if (strcmp(how, "file") == 0) {
     fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
   } else if (strcmp(how, "none") != 0) {
-    fd = memfd_create("peer", MFD_ALLOW_SEALING);
+    fd = memfd_create("peer", MFD_ALLOW_SEALING | (strcmp(how, "huge") == 0 ? MFD_HUGETLB : 0));
   }
-  if (fd >= 0) {
+  if (fd >= 0 && strcmp(how, "huge") == 0) {
+    if (ftruncate(fd, (off_t)real) != 0) fail("ftruncate");
+  } else if (fd >= 0) {
     if (ftruncate(fd, (off_t)real) != 0) fail("ftruncate");
     map_region(fd, real);
   }
@@ -239,6 +242,13 @@ static void saturate(void) {
   if (write(event_fd, &most, sizeof(most)) != sizeof(most)) fail("write");
 }
 
+static void show_event(void) {
+  uint64_t count = 0;
+  fcntl(event_fd, F_SETFL, O_NONBLOCK);
+  if (read(event_fd, &count, sizeof(count)) != sizeof(count)) fail("read");
+  printf("%llu\n", (unsigned long long)count);
+}
+
 static void write_memory(const char *command) {
   const size_t at = (size_t)number();
   if (strcmp(command, "u16") == 0) {
@@ -278,6 +288,7 @@ static void obey(const char *command) {
   else if (IS("u16") || IS("u32") || IS("desc")) write_memory(command);
   else if (IS("show")) memcpy(&value, region + number(), 2), printf("%u\n", value);
   else if (IS("saturate")) saturate();
+  else if (IS("event")) show_event();
   else if (IS("line")) wait_for_line();
   else if (IS("sleep")) usleep((useconds_t)number() * 1000);
   else if (IS("scribble")) scribble();

@@ -14,7 +14,8 @@ const { LD_PRELOAD: _preload, ...ENVIRONMENT } = process.env;
 
 /** 2.0, as messages have it. */
 export const VERSION = 512;
-const COOKIE = 0x3e31f20;
+/** In front of each ring. */
+export const COOKIE = 0x3e31f20;
 /** The rings that {@link asClient} makes: 16 descriptors each, one behind the other. */
 export const LOG2 = 4;
 export const TO_SERVER = 0;
