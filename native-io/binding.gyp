@@ -18,6 +18,7 @@
         "<(source_dir)/link-info.cc",
         "<(source_dir)/link-watch.cc",
         "<(source_dir)/memif.cc",
+        "<(source_dir)/memif-bell.cc",
         "<(source_dir)/memif-channel.cc",
         "<(source_dir)/memif-client.cc",
         "<(source_dir)/memif-region.cc",

@@ -3,7 +3,6 @@
 #include "memif-ring.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -180,18 +179,13 @@ void MemifRing::Publish() {
       .store(static_cast<uint16_t>(ours_ + our_bias_), std::memory_order_release);
 }
 
-void MemifRing::Notify() {
+void MemifRing::Notify(MemifBell* bell) const {
   // Against a consumer that clears the flag and looks for frames a last time: one of us two must
   // see what the other has written.
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const uint16_t flags = std::atomic_ref(header_->flags).load(std::memory_order_relaxed);
   if ((flags & kMemifRingPolled) != 0) return;
-  // A peer may have filled its counter and made the descriptor a blocking one again.
-  pollfd event{event_fd(), POLLOUT, 0};
-  const uint64_t one = 1;
-  if (poll(&event, 1, 0) != 1 || (event.revents & POLLOUT) == 0) return;
-  // Whoever cannot be woken because its counter is full is being woken.
-  [[maybe_unused]] const ssize_t ignored = write(event_fd(), &one, sizeof(one));
+  bell->Ring(event_fd());
 }
 
 void MemifRing::SetPolled(bool is_polled) {

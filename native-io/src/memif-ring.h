@@ -20,6 +20,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "memif-bell.h"
 #include "memif-protocol.h"
 #include "memif-region.h"
 #include "unique-fd.h"
@@ -76,7 +77,7 @@ class MemifRing {
   void Publish();
 
   // As producer, after publishing: wakes the consumer if that is what it wants.
-  void Notify();
+  void Notify(MemifBell* bell) const;
 
   // As consumer: whether we poll, or want to be woken.
   void SetPolled(bool is_polled);

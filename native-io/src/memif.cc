@@ -258,7 +258,7 @@ void Memif::Transmit() {
   if (tx_given_back_ != before) {
     tx_stalled_since_ms_ = 0;
     session_->tx().Publish();
-    session_->tx().Notify();
+    session_->tx().Notify(&bell_);
   } else if (tx_stalled_since_ms_ == 0) {
     tx_stalled_since_ms_ = now_ms;
   } else if (now_ms - tx_stalled_since_ms_ > kTxStallMs) {

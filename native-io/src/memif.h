@@ -12,6 +12,7 @@
 #include <string>
 
 #include "driver-contract.h"
+#include "memif-bell.h"
 #include "memif-session.h"
 #include "memif-socket.h"
 #include "unique-fd.h"
@@ -77,6 +78,8 @@ class Memif final : public Driver {
   MemifListener listener_;
   UniqueFd epoll_;
   UniqueFd timer_;
+  // Of the driver, not of a session: taking its aio context away waits for the kernel.
+  MemifBell bell_;
   std::unique_ptr<MemifSession> session_;
   std::string link_text_;  // why there is no session
   bool is_armed_ = false;

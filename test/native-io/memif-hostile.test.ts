@@ -369,15 +369,20 @@ describe("a memif with a bad peer", () => {
       expect(await peer.ends(server)).toBe("DISCONNECT impossible counter of a ring");
     });
 
-    it("and has made its eventfd one that blocks: it is not woken, and we go on", async () => {
+    it("and has made its eventfd one that blocks: it is woken, and we go on", async () => {
       const server = bench.open("server", bench.freshSocket());
       const buffer = `${desc(TO_CLIENT, 0, 0, 0, 2048, 8192)} u16 ${TO_CLIENT + HEAD} 1`;
       const asleep = `u16 ${TO_CLIENT + FLAGS} 0`;
-      const peer = start(`${asClient(server.interfaceName)} ${buffer} ${asleep} saturate line`);
+      const script = `${asClient(server.interfaceName)} ${buffer} ${asleep} saturate line event`;
+      const peer = start(script);
       await peer.prints("ready", server);
       commitFrame(server, numbered(60, 1));
       server.poll(0);
       expect(server.statistics()).toMatchObject({ txFrames: 1 });
+      peer.goOn();
+      await peer.ends(server);
+      // One more than a write could have made it.
+      expect(peer.output).toContain(`\n${2n ** 64n - 1n}\n`);
     });
   });
 
