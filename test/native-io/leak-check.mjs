@@ -50,6 +50,20 @@ const xdp = {
   trustUnfinishedChecksums: -1,
 };
 
+const memif = {
+  // An abstract name is the namespace's, so each thread has its own.
+  socket: isMainThread ? "@leak" : "@leak of a thread",
+  isServer: true,
+  id: 0,
+  secret: "",
+  macAddress: null,
+  mtu: 1500,
+  ringSlots: 64,
+  bufferBytes: 2048,
+  txSlots: 64,
+  checksums: true,
+};
+
 const limits = { maxSockets: 2048, rxBytes: 131072, txBytes: 4096, submissions: 64, events: 64 };
 
 /** Opens a poller with sockets of each kind, bytes and a descriptor under way. */
@@ -77,11 +91,15 @@ function use() {
     addon.openAfPacket(packet),
     addon.openAfXdp(xdp),
     addon.openTap(tap),
+    addon.openMemif(memif),
+    addon.openMemif({ ...memif, isServer: false }),
     openSockets(),
   ];
   const handles = opened.map((each) => each.handle);
+  if (!handles.every((handle) => handle > 0)) throw new Error("did not open");
+  const isUp = () => addon.linkText(handles[3]).startsWith("connected");
+  for (let i = 0; i < 1e6 && !isUp(); i++) for (const handle of handles) addon.poll(handle);
   for (const handle of handles) {
-    if (!(handle > 0)) throw new Error("did not open");
     while (addon.poll(handle) > 0);
     addon.armWake(handle, () => {});
     addon.armWake(handle, () => {});
@@ -95,13 +113,16 @@ addon.openAfPacket({ ...packet, netns: "nowhere" });
 addon.openTap({ ...tap, interface: "leak1" });
 addon.openAfXdp({ ...xdp, queue: 63 });
 addon.openAfXdp({ ...xdp, zeroCopy: true });
+addon.openMemif({ ...memif, socket: "/nowhere/leak" });
 // Left open: the end of the environment has to free these.
 const left = use();
+addon.startSpinning(() => {});
 if (isMainThread) {
   const worker = new Worker(new URL(import.meta.url), { argv: [addonPath] });
   await new Promise((resolve) => worker.once("message", resolve));
   await worker.terminate();
   for (const handle of left) addon.disarmWake(handle);
+  addon.stopSpinning();
   console.log("leak check: went through");
 } else {
   parentPort.postMessage("open");
