@@ -19,7 +19,9 @@ export type XdpMode = "auto" | "native" | "generic";
 
 /**
  * Options of the `af_xdp` driver: one queue of an interface, shared with the kernel. ARP about
- * `addresses` and IPv4 to them go to the stack, everything else goes on to the kernel.
+ * `addresses` and IPv4 to them go to the stack, everything else goes on to the kernel. Where the
+ * interface carries VLANs too, `ethtool -K eth0 rxvlan off` keeps the tags in the frames (veth:
+ * `txvlan off` on the peer): XDP does not see those that the NIC has taken out.
  */
 export interface AfXdpOptions {
   readonly driver: "af_xdp";
@@ -50,8 +52,8 @@ export interface AfXdpOptions {
   readonly queue?: number;
   /**
    * `"native"` is faster on NICs and cannot have packets of over 3,500 bytes or so; `"generic"`
-   * works on any interface and loses segments that a local peer has merged. Default `"auto"`:
-   * native, else generic.
+   * works on any interface; before Linux 6.6 it loses segments that a local peer has merged.
+   * Default `"auto"`: native, else generic.
    */
   readonly mode?: XdpMode;
   /** Let the NIC write into frame memory itself; default false. Needs its driver's support. */

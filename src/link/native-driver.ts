@@ -125,7 +125,7 @@ export class NativeDriver implements Driver {
 
   /**
    * Whether somebody is at the other end. A `memif` is open without: what is sent then is dropped
-   * and counted, and the peer may come, go and come again. It changes in `poll` alone.
+   * and counted, and the peer may come, go and come again. It changes in `poll` and `armWake`.
    */
   get isConnected(): boolean {
     if (this.atClose !== null) return false;
@@ -199,7 +199,8 @@ export class NativeDriver implements Driver {
 }
 
 /**
- * Opens a NIC, a TAP device or a memif of this host. Never waits.
+ * Opens a NIC, a TAP device or a memif of this host. Does not wait, but for an `af_xdp` queue that
+ * has just been closed: the kernel takes up to 35 ms to free it, and 70 ms are granted.
  *
  * @param options Which driver, which interface, and how; see {@link AfPacketOptions},
  *   {@link AfXdpOptions}, {@link MemifOptions} and {@link TapOptions}.

@@ -154,6 +154,21 @@ describeWithNic("af_xdp beside the kernel", () => {
       netns.ip("addr del 10.0.0.2/32 dev lo");
     });
 
+    it("leaves frames with a VLAN tag in them to the kernel", () => {
+      const driver = open({ mode });
+      const sender = openNativeDriver({ driver: "af_packet", interface: "far", netns: peer.path });
+      opened.push(sender);
+      const frame = udpFrame(driver.macAddress, sender.macAddress, new Uint8Array(20));
+      for (const tag of [0x8100, 0x88a8]) {
+        const tagged = Uint8Array.of(...frame.slice(0, 12), tag >> 8, tag & 255, 0, 5);
+        commitFrame(sender, Uint8Array.of(...tagged, ...frame.slice(12)));
+      }
+      commitFrame(sender, frame);
+      sender.poll(0);
+      expect(sender.statistics().txFrames).toBe(3);
+      expect(pollUntil(driver, (got) => got.length > 0).map((each) => each.bytes)).toEqual([frame]);
+    });
+
     it("passes what is cut short or hostile to the kernel, and goes on", () => {
       const sender = openNativeDriver({ driver: "af_packet", interface: "far", netns: peer.path });
       opened.push(sender);
