@@ -3,7 +3,8 @@
 // receives it prints, a line per message; a DISCONNECT or the end of the channel ends it.
 //
 //   connect PATH | listen PATH            meet the other side; `listen` prints "listening"
-//   hello MIN MAX LOG2 | init VERSION ID MODE | region INDEX BYTES REAL sealed|open|none|file|huge|many
+//   hello MIN MAX LOG2 | init VERSION ID MODE
+//   region INDEX BYTES REAL sealed|open|none|file|huge|many
 //   ring FLAGS INDEX REGION OFFSET LOG2 event|none|pipe | send TYPE | raw BYTES
 //   until TYPE                            receives messages up to one of that type
 //   u16 AT VALUE | u32 AT VALUE           writes to the region
