@@ -289,13 +289,20 @@ export function createContext(options: ContextOptions): StackContext {
   if (addresses !== undefined && !addresses.includes(prefix.address.toString())) {
     invalid(call, `address: ${driver.name} was opened for ${addresses.join(", ")} alone`);
   }
+  const station = macAddress === undefined ? driver.macAddress : macOf(macAddress);
+  if (addresses !== undefined && station.some((byte, i) => byte !== driver.macAddress[i])) {
+    invalid(
+      call,
+      `macAddress: ${driver.name} takes frames to its own alone; open it with this one`,
+    );
+  }
   checkBounds(call, options);
   const loop = currentLoop();
   const stack = createStack({
     driver,
     prefix,
     gateway: gateway === undefined ? null : gatewayIn(prefix, gateway),
-    macAddress: macAddress === undefined ? driver.macAddress : macOf(macAddress),
+    macAddress: station,
     random: random ?? systemRandom,
     timers: loop.timers,
     limits: options.limits ?? {},

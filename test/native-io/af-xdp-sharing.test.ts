@@ -212,11 +212,15 @@ describeWithNic("af_xdp beside the kernel", () => {
     });
   });
 
-  it("refuses a context with an address that it was not opened for", () =>
+  it("refuses a context with an address or a station that it was not opened for", () =>
     run(function* () {
       const driver = openDriver(options());
       expect(() => createContext({ driver, address: "10.0.0.4/24" })).toThrow(
         /EINVAL.*address: af_xdp\(nic, native\) was opened for 10\.0\.0\.2 alone/,
+      );
+      const other = { driver, address: "10.0.0.2/24", macAddress: "02:00:00:00:00:09" };
+      expect(() => createContext(other)).toThrow(
+        /EINVAL.*macAddress: af_xdp.*open it with this one/,
       );
       createContext({ driver, address: "10.0.0.2/24" }).close();
     }));
