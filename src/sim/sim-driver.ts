@@ -260,6 +260,8 @@ export class SimDriver implements Driver, FrameSink {
 
   private largestFrame(flags: number): number {
     const { mtu, tsoMaxBytes } = this.capabilities;
+    // Into segments of nothing it cannot be cut.
+    if ((flags & TX_SEGMENT) !== 0 && flags >>> 16 === 0) return 0;
     return ((flags & TX_SEGMENT) !== 0 ? tsoMaxBytes : mtu) + LINK_HEADER_BYTES;
   }
 

@@ -83,6 +83,12 @@ describe("the simulated NIC", () => {
     expect(lengths).toEqual([1_066, 1_066, 1_066, 1_066]);
     expect(nic.control[TX_HEAD]).toBe(3);
     expect(nic.statistics()).toMatchObject({ txFrames: 4, txDropped: 0 });
+    // What would be segments without payload is refused.
+    nic.tx[3 * DESCRIPTOR_FIELDS + DESCRIPTOR_LENGTH] = frame.length;
+    nic.tx[3 * DESCRIPTOR_FIELDS + DESCRIPTOR_FLAGS] = TX_SEGMENT | TX_CHECKSUM;
+    nic.control[TX_TAIL] = 4;
+    nic.poll(0);
+    expect(nic.statistics()).toMatchObject({ txFrames: 4, txDropped: 1 });
     nic.close();
   });
 });
