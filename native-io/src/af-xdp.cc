@@ -84,6 +84,7 @@ void AfXdp::Transmit() {
 void AfXdp::Commit(uint32_t counter) {
   const size_t slot = counter & (memory_.tx_slots() - 1);
   const Descriptor& descriptor = memory_.tx()[slot];
+  if (descriptor.length == 0) return;
   // The slot is ours to choose, not the descriptor's.
   const size_t offset = tx_offset_ + slot * chunk_bytes_;
   const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));

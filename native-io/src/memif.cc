@@ -273,6 +273,7 @@ bool Memif::Send(uint32_t counter) {
   const size_t slot = counter & (memory_.tx_slots() - 1);
   uint8_t* frame = memory_.base() + tx_offset_ + slot * tx_slot_bytes_ + kAlignBytes;
   Descriptor& descriptor = memory_.tx()[slot];
+  if (descriptor.length == 0) return true;
   const auto length = static_cast<size_t>(static_cast<uint32_t>(descriptor.length));
   bool is_good =
       length >= kEthernetHeaderBytes && length <= static_cast<size_t>(mtu_) + kEthernetHeaderBytes;

@@ -201,7 +201,7 @@ describeWithNic("af_xdp over veth", () => {
         expect(one.statistics()).toMatchObject({ txFrames: 1, txDropped: 1 });
       });
 
-      it("drops and counts a frame without a header, of length 0, or of negative length", () => {
+      it("drops and counts a frame without a header or of negative length; of length 0 is none", () => {
         for (const length of [0, 13, -1, 0x7fffffff]) {
           const slot = (one.control[0] as number) & (one.txSlots - 1);
           commitFrame(one, frame(numbered(1, 64)));
@@ -209,7 +209,7 @@ describeWithNic("af_xdp over veth", () => {
         }
         one.poll(0);
         expect(pollUntil(other, () => false, 30)).toEqual([]);
-        expect(one.statistics()).toMatchObject({ txFrames: 0, txDropped: 4 });
+        expect(one.statistics()).toMatchObject({ txFrames: 0, txDropped: 3 });
         expect(one.control[1]).toBe(4);
       });
 

@@ -109,6 +109,8 @@ describe("memif", () => {
     const [server, client] = bench.openPair();
     commitFrame(client, new Uint8Array(13));
     commitFrame(client, numbered(1515, 1));
+    // No frame at all.
+    commitFrame(client, new Uint8Array(0));
     commitFrame(client, numbered(60, 1));
     client.poll(0);
     expect(client.statistics()).toMatchObject({ txFrames: 1, txDropped: 2 });
