@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Congestion control: slow start, congestion avoidance, fast retransmit and fast recovery
 // (RFC 5681), limited transmit (RFC 3042), NewReno's partial acknowledgements (RFC 6582), initial
-// window 10 (RFC 6928), appropriate byte counting (RFC 3465) with L = 8 (RFC 9406). Left out: SACK
-// (RFC 6675), ECN's response, CUBIC.
+// window 10 (RFC 6928), appropriate byte counting (RFC 3465), with the L of RFC 9406 in the first
+// slow start. Left out: SACK (RFC 6675), ECN's response, CUBIC, the rest of HyStart++ (RFC 9406).
 //
 // Against hostile receivers (hostile-input D4, D5): growth counts bytes and not ACKs, at most L
 // segments per ACK, and only while the window is in use; inflation in recovery never exceeds what
@@ -15,11 +15,16 @@ const DUPLICATE_THRESHOLD = 3;
 /** RFC 6928 §2: the initial window in bytes where 10 segments would be more. */
 const INITIAL_SEGMENT_BYTES = 1460;
 /**
- * L, segments of growth per ACK in slow start; 1 after a timeout (RFC 3465 §2.3). 8 where sending
- * is not paced (RFC 9406 §4.2): peers whose NIC or kernel merges our segments acknowledge many at
- * once, and with 2 the window would grow by a fraction each round trip.
+ * L, segments of growth per ACK in slow start (RFC 3465 §2.2); 1 after a timeout (§2.3).
  */
-const SLOW_START_LIMIT = 8;
+const SLOW_START_LIMIT = 2;
+/**
+ * The same in the first slow start, while nothing is known of the path. Departs from RFC 3465:
+ * peers whose NIC or kernel merges our segments acknowledge many at once, and with 2 the window
+ * would grow by a fraction each round trip. 8 is what RFC 9406 §4.3 has for senders that do not
+ * pace, and only there. Still no ACK is worth more than what it acknowledges.
+ */
+const FIRST_SLOW_START_LIMIT = 8;
 /** Cap that keeps every sum an int32; the largest window is just under 2^30 (RFC 7323 §2.2). */
 const CWND_MAX_BYTES = 0x3fffffff;
 
@@ -226,7 +231,7 @@ export class NewReno {
     if (this.cwnd < this.ssthresh) {
       // In slow start twice the flight is in use enough, as in Linux: it is about to double.
       if (this.cwnd >= 2 * this.#roundFlight) return;
-      const limit = (this.#afterTimeout ? 1 : SLOW_START_LIMIT) * this.#mss;
+      const limit = this.#slowStartLimit() * this.#mss;
       this.cwnd = Math.min(this.cwnd + Math.min(ackedBytes, limit), CWND_MAX_BYTES);
       return;
     }
@@ -236,6 +241,11 @@ export class NewReno {
     if (this.#avoidanceBytes < this.cwnd) return;
     this.#avoidanceBytes = Math.min(this.#avoidanceBytes - this.cwnd, this.cwnd);
     this.cwnd = Math.min(this.cwnd + this.#mss, CWND_MAX_BYTES);
+  }
+
+  #slowStartLimit(): number {
+    if (this.#afterTimeout) return 1;
+    return this.ssthresh === CWND_MAX_BYTES ? FIRST_SLOW_START_LIMIT : SLOW_START_LIMIT;
   }
 
   /** RFC 6582 §3.2 step 3, partial ACK: take out what was acknowledged, add a segment back. */

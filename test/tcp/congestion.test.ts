@@ -103,11 +103,34 @@ describe("slow start (RFC 5681 §3.1)", () => {
     [7, 17],
     [8, 18],
     [10, 18],
-  ])("grows by eight segments at most for an ACK of %i (RFC 9406, L = 8)", (acked, window) => {
+  ])("grows by eight segments at most for an ACK of %i (L = 8)", (acked, window) => {
     const sender = new Sender();
     sender.fill();
     sender.ack(acked * MSS);
     expect(sender.control.cwnd).toBe(window * MSS);
+  });
+
+  it("grows by two at most for an ACK once a loss has told of the path (RFC 3465, RFC 9406)", () => {
+    const sender = new Sender();
+    sender.control.ssthresh = 14 * MSS;
+    const windows: number[] = [];
+    for (let round = 0; round < 4; round++) {
+      sender.fill();
+      sender.ack(sender.flight);
+      windows.push(sender.control.cwnd / MSS);
+    }
+    expect(windows).toEqual([12, 14, 15, 16]);
+  });
+
+  it("D5: one ACK for all gains no more than one for each segment", () => {
+    const [one, each] = [new Sender(), new Sender()];
+    for (let round = 0; round < 6; round++) {
+      one.fill();
+      each.fill();
+      one.ack(one.flight);
+      each.ackAll();
+      expect(one.control.cwnd).toBeLessThanOrEqual(each.control.cwnd);
+    }
   });
 
   it("D5: ACK division gains nothing: a segment acknowledged in 1,000 pieces counts once", () => {
