@@ -138,6 +138,8 @@ export class ByteRing {
     const memory = new Uint8Array(capacity);
     this.get(0, memory, 0, heldBytes);
     this.#memory = memory;
+    // A piece of the old memory would keep all of that alive.
+    this.#lastPiece = NO_MEMORY;
     this.#pieceStart = -1;
     this.#capacity = capacity;
     this.#head = 0;

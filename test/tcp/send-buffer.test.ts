@@ -6,7 +6,7 @@ import { SendBuffer } from "../../src/tcp/send-buffer.ts";
 describe("the send buffer", () => {
   it("behaves as a plain array would, for any limit and order of calls", () => {
     const step = fc.tuple(
-      fc.constantFrom("write", "drop", "copy", "trim"),
+      fc.constantFrom("write", "reserve", "drop", "copy", "trim"),
       fc.nat(3_000),
       fc.nat(3_000),
     );
@@ -24,6 +24,13 @@ describe("the send buffer", () => {
               const taken = buffer.write(bytes, 3, a);
               expect(taken).toBe(Math.min(a, limit - model.length));
               model.push(...bytes.subarray(3, 3 + taken));
+            } else if (what === "reserve") {
+              const room = buffer.reserve(Math.min(a, buffer.space));
+              expect(room.length).toBe(Math.min(a, limit - model.length));
+              const count = Math.min(b, room.length);
+              for (let i = 0; i < room.length; i++) room[i] = i < count ? next++ : 0xee;
+              buffer.commit(count);
+              model.push(...room.subarray(0, count));
             } else if (what === "drop") {
               const count = Math.min(a, model.length);
               buffer.drop(count);
