@@ -59,6 +59,11 @@ export const IMPORT_TABLE: readonly ImportRow[] = [
     may: ["src/link/native-driver.ts", "scheduler/**"],
   },
   {
+    // What it lends to users must not be given away to another thread.
+    files: ["src/socket/stream-views.ts"],
+    may: ["src/transport/**", "scheduler/**", "node:worker_threads"],
+  },
+  {
     files: ["src/socket/**"],
     may: ["src/mctx/**", "src/kernel/**", "src/transport/**", "src/ip/address.ts", "scheduler/**"],
     mayTypes: ["src/**"],

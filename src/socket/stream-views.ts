@@ -3,6 +3,7 @@
 // where they are to lie. What is handed out is memory of the context, so it is good only until the
 // coroutine waits again: then the next round may use it otherwise.
 
+import { markAsUntransferable } from "node:worker_threads";
 import { PENDING, READY, Wait, type WaitQueue } from "../../scheduler/internal.ts";
 import { checkInteger } from "./arguments.ts";
 import { EBADF, EBUSY, invalid } from "./errors.ts";
@@ -23,7 +24,7 @@ export function readable(stream: Stream, deadline?: number): Wait<number> {
 /** As `TcpConnection.peek`. */
 export function peek(stream: Stream): Uint8Array {
   checkReader(stream, stream.calls.peek);
-  return stream.flow.view();
+  return lent(stream.flow.view());
 }
 
 /** As `TcpConnection.consume`. */
@@ -56,6 +57,12 @@ export function commit(stream: Stream, length: number): void {
   const result = flow.commit(length);
   if (result < 0) throw stream.errorOf(result, call);
   stream.kick();
+}
+
+/** Memory of the context must not go with a message to another thread: that gets a copy. */
+function lent(bytes: Uint8Array): Uint8Array {
+  markAsUntransferable(bytes.buffer);
+  return bytes;
 }
 
 /** Refuses whom received bytes do not belong to now. */
@@ -138,7 +145,7 @@ class ReserveWait extends Wait<Uint8Array> {
     // A plain Effection task hears of it later: the room may have gone meanwhile.
     if (typeof room === "number") throw this.error(room || EBUSY);
     stream.reservation = { bytes: room.length, round: flow.round };
-    return room;
+    return lent(room);
   }
 
   override withdrawn(): void {

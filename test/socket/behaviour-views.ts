@@ -171,6 +171,37 @@ const RECEIVING: readonly Scenario[] = [
   }),
 ];
 
+/** What the user may do to memory that is lent. */
+const LENDING: readonly Scenario[] = [
+  scenario("what peek and reserve lend cannot be given away to another thread", function* (net) {
+    const { client, server } = yield* connected(net);
+    const bytes = pattern(3_000);
+    const room = yield* client.reserve(1_000, soon());
+    giveAway(room);
+    expect(room.length).toBe(1_000);
+    room.set(bytes.subarray(0, 1_000));
+    client.commit(1_000);
+    yield* peeked(server, 1_000);
+    giveAway(server.peek());
+    expectSame(server.peek(), bytes.subarray(0, 1_000));
+    server.consume(1_000);
+    // Nor can the memory of what is empty, which all that are empty share.
+    giveAway(server.peek());
+    yield* client.send(bytes.subarray(1_000), soon());
+    client.done();
+    expectSame(yield* readAll(server), bytes.subarray(1_000));
+  }),
+];
+
+/** Tries to move the memory of `bytes` into a message. */
+function giveAway(bytes: Uint8Array): void {
+  try {
+    structuredClone(bytes, { transfer: [bytes.buffer as ArrayBuffer] });
+  } catch (error) {
+    expect((error as Error).name).toBe("DataCloneError");
+  }
+}
+
 /** Sending. */
 const SENDING: readonly Scenario[] = [
   scenario("commit sends what was written, or the first part of it", function* (net) {
@@ -288,4 +319,4 @@ const SENDING: readonly Scenario[] = [
 ];
 
 /** Without copies. */
-export const VIEWS: readonly Scenario[] = [...RECEIVING, ...SENDING];
+export const VIEWS: readonly Scenario[] = [...RECEIVING, ...LENDING, ...SENDING];
