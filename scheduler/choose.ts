@@ -78,7 +78,11 @@ class ChooseWait<T> extends Wait<Choice<T>> {
 
   override parkApart(): void {
     this.places ??= this.clauses.map((clause, i) => new Clause(clause, this, i));
-    for (const place of this.places) place.wait.park(place);
+    for (const place of this.places) {
+      place.wait.park(place);
+      // `yieldNow` is true as soon as it is parked: nothing may be handed to those behind it.
+      if (this.isHanded) return;
+    }
   }
 
   override unpark(): void {

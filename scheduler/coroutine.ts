@@ -229,6 +229,7 @@ export class Coroutine implements Waiter {
     if (outcome !== FORCED) this.step(NEXT, outcome);
     else {
       wait.unpark();
+      wait.withdrawn(ECANCELED);
       this.step(RETURN, undefined);
     }
   }
@@ -257,8 +258,7 @@ export class Coroutine implements Waiter {
     this.resumeMode = NEXT;
     if (mode === CANCEL) return ECANCELED;
     try {
-      const outcome = mode === BEGIN ? this.beginDeferred(wait) : this.pollAgain(wait);
-      return outcome === PENDING && this.extras?.isForced === true ? FORCED : outcome;
+      return mode === BEGIN ? this.beginDeferred(wait) : this.pollAgain(wait);
     } catch (error) {
       this.unpark(wait);
       this.step(THROW, error);

@@ -13,7 +13,30 @@ import {
   sleep,
   yieldNow,
 } from "../../scheduler/index.ts";
+import { PENDING, READY, Wait, WaitQueue } from "../../scheduler/internal.ts";
 import { failureOf, virtual } from "./support.ts";
+
+/** A wait that is true when it is looked at for the third time. */
+class ThirdTimeLucky extends Wait<number> {
+  readonly waiters: WaitQueue = new WaitQueue();
+  polls = 0;
+
+  constructor() {
+    super("third time lucky");
+  }
+
+  override poll(): number {
+    return ++this.polls < 3 ? PENDING : READY;
+  }
+
+  override queue(): WaitQueue {
+    return this.waiters;
+  }
+
+  override take(): number {
+    return 7;
+  }
+}
 
 describe("cancel", () => {
   it("ends a pending wait, and each later one at once, before it is looked at", () =>
@@ -250,6 +273,29 @@ describe("a coroutine that swallows ECANCELED for ever", () => {
         }
       }));
   }
+
+  it("still waits in a shield, also when it is woken in vain", () =>
+    virtual(function* () {
+      const written = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+      const wait = new ThirdTimeLucky();
+      let got = 0;
+      const worker = yield* go(function* () {
+        try {
+          for (;;) yield* failureOf(() => sleep(-1));
+        } finally {
+          got = yield* shield(-1, () => wait);
+        }
+      });
+      yield* yieldNow();
+      worker.cancel();
+      for (let i = 0; i < 3; i++) {
+        yield* sleep(now() + 1);
+        wait.waiters.wakeAll();
+      }
+      yield* failureOf(() => worker.join());
+      expect([got, wait.polls]).toEqual([7, 3]);
+      written.mockRestore();
+    }));
 
   it("still runs its finally blocks", () =>
     virtual(function* () {

@@ -67,6 +67,16 @@ describe("choose", () => {
       expect(yield* chooser.join()).toEqual({ index: 1, value: 2 });
     }));
 
+  it("is handed nothing once yieldNow among its clauses is true", () =>
+    virtual(function* () {
+      const values = channel<number>();
+      const chooser = yield* go(() => choose([yieldNow(), values.recv()]));
+      const sender = yield* go(() => failureOf(() => values.send(1, 0)));
+      expect((yield* chooser.join()).index).toBe(0);
+      expect(yield* sender.join()).toBe("ETIMEDOUT");
+      expect(values.length).toBe(0);
+    }));
+
   it("meets another choose on a rendezvous channel", () =>
     virtual(function* () {
       const values = channel<string>();
