@@ -73,7 +73,11 @@ function sendText(tcb: Tcb, seq: number, bytes: number, mayFin: boolean, nowMs: 
   if (!transmit(tcb, seq, flags, at, bytes, nowMs)) return -1;
   tcb.lastDataAtMs = nowMs;
   const length = hasFin ? bytes + 1 : bytes;
-  if (lt(seq, snd.nxt)) noteRetransmit(tcb, seq, segmentCount(tcb, bytes), nowMs);
+  if (lt(seq, snd.nxt)) {
+    // A long one may go on beyond what was ever sent.
+    const again = Math.min(bytes, (snd.nxt - seq) | 0);
+    noteRetransmit(tcb, seq, segmentCount(tcb, again), nowMs);
+  }
   const next = (seq + length) | 0;
   if (gt(next, snd.nxt)) {
     startTiming(tcb, snd.nxt, nowMs);

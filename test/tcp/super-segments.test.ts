@@ -110,6 +110,37 @@ describe("a host that cuts segments up", () => {
     expect(scene.tcb.retransmits).toBe(4);
   });
 
+  it("gets old and new bytes in one, of which only the old count as sent again", () => {
+    const scene = established(60_000).play(`
+      write 2500
+      > P. 1:2501(2500) ack 1
+      +1000 > . 1:1001(1000) ack 1
+      write 5000
+      < . 1:1(0) ack 1501
+      > . 1501:3501(2000) ack 1
+    `);
+    expect(scene.tcb.retransmits).toBe(2);
+  });
+
+  it("gets nothing while a shrunken window is full, a probe, and again what the window takes", () => {
+    const scene = established(60_000).play(`
+      write 6000
+      > P. 1:6001(6000) ack 1
+      < . 1:1(0) ack 1001 win 2500
+      write 3000
+      nothing
+      < . 1:1(0) ack 6001 win 0
+      nothing
+      +1000 > . 6001:6002(1) ack 1
+      < . 1:1(0) ack 6001 win 2500
+      > . 6001:8001(2000) ack 1
+      nothing
+      < . 1:1(0) ack 8001 win 2500
+      > P. 8001:9001(1000) ack 1
+    `);
+    expect([scene.tcb.retransmits, scene.tcb.segmentsOut]).toEqual([1, 1 + 6 + 1 + 2 + 1]);
+  });
+
   it("cuts by the new path MTU once that is believed (RFC 5927 §7.2)", () => {
     const scene = established(60_000).play(`
       write 4000
