@@ -4,7 +4,7 @@
 // that is in use pays nothing for it.
 
 import type { TcbHost } from "../tcp/host.ts";
-import { isAtRest, RestingTcbs } from "../tcp/resting.ts";
+import { RestingTcbs, restsAtMs } from "../tcp/resting.ts";
 import type { Tcb } from "../tcp/tcb.ts";
 import type { Flow } from "./flow.ts";
 
@@ -26,7 +26,13 @@ export class RestingFlows {
   /** Lets a flow rest if it can. @returns whether it does */
   offer(flow: Flow, nowMs: number): boolean {
     const { awake } = flow;
-    if (awake === null || flow.isQueued || !isAtRest(awake, nowMs)) return false;
+    if (awake === null || flow.isQueued) return false;
+    const atMs = restsAtMs(awake);
+    if (atMs > nowMs) {
+      // Strangers who provoke challenge ACKs must not keep it awake for good.
+      if (atMs !== Number.POSITIVE_INFINITY) flow.armBy(atMs);
+      return false;
+    }
     flow.restingRow = this.#tcbs.put(awake);
     flow.awake = null;
     flow.timer = null;

@@ -41,13 +41,18 @@ class Chunk {
 }
 
 /**
- * Tells whether a connection is at rest.
+ * Tells when a connection is at rest, if it is left alone.
  *
  * @param tcb - in any state
- * @param nowMs - time of this round, ms
+ * @returns a time, which may have passed, ms; Infinity: something is left to be done
  */
-export function isAtRest(tcb: Tcb, nowMs: number): boolean {
-  const { snd, rcv, config } = tcb;
+export function restsAtMs(tcb: Tcb): number {
+  if (!isQuiet(tcb)) return NEVER;
+  return tcb.challengeFromMs + tcb.config.challengeAckIntervalMs;
+}
+
+function isQuiet(tcb: Tcb): boolean {
+  const { snd, rcv } = tcb;
   if (tcb.state !== ESTABLISHED || tcb.isOrphan || tcb.error !== 0) return false;
   if (tcb.softError !== 0 || tcb.retries !== 0) return false;
   if (snd.finQueued || snd.una !== snd.nxt || snd.resend !== snd.nxt) return false;
@@ -57,8 +62,7 @@ export function isAtRest(tcb: Tcb, nowMs: number): boolean {
   if (tcb.ackNow || rcv.lastAckSent !== rcv.nxt || rcv.segmentsSinceAck !== 0) return false;
   if (tcb.isTiming || tcb.congestion.inRecovery || tcb.congestion.duplicateAcks !== 0) return false;
   if (tcb.rtoAtMs !== NEVER || tcb.persistAtMs !== NEVER) return false;
-  if (tcb.delayedAckAtMs !== NEVER || tcb.endAtMs !== NEVER) return false;
-  return nowMs - tcb.challengeFromMs >= config.challengeAckIntervalMs;
+  return tcb.delayedAckAtMs === NEVER && tcb.endAtMs === NEVER;
 }
 
 /** The connections of a context that are at rest. */
@@ -82,7 +86,7 @@ export class RestingTcbs {
   /**
    * Takes a connection in. The TCB must not be used any more.
    *
-   * @param tcb - `isAtRest`
+   * @param tcb - at rest: `restsAtMs` has passed
    * @returns its row, at least 0
    */
   put(tcb: Tcb): number {

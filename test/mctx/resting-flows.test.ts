@@ -4,6 +4,7 @@
 import { describe, expect, it } from "vitest";
 import type { Flow } from "../../src/mctx/flow.ts";
 import { REST_AFTER_MS } from "../../src/mctx/resting-flows.ts";
+import { craftTcp, TCP_FLAGS } from "../../src/testing.ts";
 import {
   type Bench,
   benchStack,
@@ -95,6 +96,60 @@ describe("a flow that rests", () => {
     talk(a, b, nowMs, nowMs + 10);
     expect(far.failure).toBe(-104);
     expect([a.stack.socketCount, b.stack.socketCount]).toEqual([0, 0]);
+  });
+
+  it("is reset when nobody has accepted it and its listener is closed", () => {
+    const [a, b] = [benchStack(1), benchStack(2)];
+    const listener = listenOn(b, PORT);
+    const near = [0, 1, 2].map(() => open(a, b, PORT, 0));
+    const nowMs = talk(a, b, 0, 3 * REST_AFTER_MS);
+    expect(near.map((flow) => flow.awake)).toEqual([null, null, null]);
+    expect([listener.ready.size, listener.ready.oldest?.awake]).toEqual([3, null]);
+    b.stack.unlisten(listener, nowMs);
+    talk(a, b, nowMs, nowMs + 10);
+    expect(near.map((flow) => flow.failure)).toEqual([-104, -104, -104]);
+    expect([a.stack.socketCount, b.stack.socketCount, listener.ready.size]).toEqual([0, 0, 0]);
+  });
+
+  it("is reset even if the ring has no room for that at first", () => {
+    const [a, b] = [benchStack(1, { driver: { txSlots: 2 } }), benchStack(2)];
+    listenOn(b, PORT);
+    const near = Array.from({ length: 9 }, () => open(a, b, PORT, 0));
+    // Frames that waited for the ARP answer find the ring full: their SYNs are sent again.
+    const nowMs = talk(a, b, 0, 4_000, 5);
+    expect(near.every((flow) => flow.awake === null)).toBe(true);
+    for (const flow of near) flow.abort(nowMs);
+    expect(a.stack.socketCount).toBeGreaterThan(0);
+    talk(a, b, nowMs, nowMs + 20);
+    expect([a.stack.socketCount, b.stack.socketCount]).toEqual([0, 0]);
+  });
+
+  it("rests again also when a stranger has provoked a challenge ACK (RFC 5961)", () => {
+    const { a, b, near, nowMs } = resting();
+    const syn = craftTcp({
+      source: b.address.toString(),
+      sourceMac: b.mac,
+      sourcePort: PORT,
+      destination: a.address.toString(),
+      destinationMac: a.mac,
+      destinationPort: near.localPort,
+      flags: TCP_FLAGS.SYN,
+    });
+    deliver(a, syn, nowMs);
+    const { challengeAckIntervalMs } = a.stack.tcpConfig;
+    const atMs = talk(a, b, nowMs, nowMs + challengeAckIntervalMs - 10);
+    // Its budget of such ACKs is not full before.
+    expect(near.awake).not.toBe(null);
+    expect(a.stack.tcpCounters.challengeAcks).toBe(1);
+    talk(a, b, atMs, atMs + 20);
+    expect(near.awake).toBe(null);
+  });
+
+  it("fails with its context", () => {
+    const { a, near } = resting();
+    a.stack.fail(-100);
+    expect([near.failure, near.send(new Uint8Array(1), 0, 1)]).toEqual([-100, -100]);
+    expect(a.stack.leftovers()).toMatchObject({ sockets: 0, timers: 0, bufferedBytes: 0 });
   });
 
   it("is reset when its context is closed", () => {

@@ -3,7 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { info } from "../../src/tcp/calls.ts";
-import { isAtRest, RestingTcbs } from "../../src/tcp/resting.ts";
+import { RestingTcbs, restsAtMs } from "../../src/tcp/resting.ts";
 import type { Tcb } from "../../src/tcp/tcb.ts";
 import { Random } from "./support/random.ts";
 import { Scene } from "./support/scene.ts";
@@ -65,6 +65,10 @@ const FOLLOWS_OR_UNREAD: ReadonlySet<string> = new Set([
   "congestion.partialAcks",
 ]);
 
+function isAtRest(tcb: Tcb, nowMs: number): boolean {
+  return restsAtMs(tcb) <= nowMs;
+}
+
 function partOf(tcb: Tcb, part: Part): Record<string, unknown> {
   return (part === "tcb" ? tcb : tcb[part]) as unknown as Record<string, unknown>;
 }
@@ -99,6 +103,7 @@ describe("a connection at rest", () => {
   });
 
   it("comes back with whatever it may differ in", () => {
+    const compared: string[] = [];
     for (const part of PARTS) {
       for (const key of keysOf(established(), part)) {
         const { tcb, host } = established();
@@ -117,8 +122,11 @@ describe("a connection at rest", () => {
           for (const other of FOLLOWS_OR_UNREAD) delete before[other.slice(each.length + 1)];
           expect(partOf(back, each), name).toMatchObject(before);
         }
+        compared.push(name);
       }
     }
+    for (const part of PARTS) expect(compared.join(" ")).toContain(`${part}.`);
+    expect(compared.length).toBeGreaterThan(25);
   });
 
   it("has a row that the next one may take", () => {

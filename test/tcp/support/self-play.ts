@@ -13,7 +13,7 @@ import {
 } from "../../../src/tcp/calls.ts";
 import { type TcpConfig, tcpConfig } from "../../../src/tcp/config.ts";
 import type { TcbHost } from "../../../src/tcp/host.ts";
-import { isAtRest, type RestingTcbs } from "../../../src/tcp/resting.ts";
+import { type RestingTcbs, restsAtMs } from "../../../src/tcp/resting.ts";
 import { CLOSED } from "../../../src/tcp/state.ts";
 import { createTcb, type Tcb } from "../../../src/tcp/tcb.ts";
 import { segmentArrives } from "../../../src/tcp/tcp-in.ts";
@@ -142,7 +142,7 @@ export class Side implements TcbHost {
     }
     checkInvariants(this.tcb);
     if (!this.isOutputWanted) checkLiveness(this.tcb);
-    if (isAtRest(this.tcb, nowMs)) this.#rest(nowMs);
+    if (restsAtMs(this.tcb) <= nowMs) this.#rest(nowMs);
   }
 
   #rest(nowMs: number): void {
