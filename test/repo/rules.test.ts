@@ -104,7 +104,7 @@ describe("imports", () => {
     ["examples/echo.ts", "src/mtcp/calls.ts", false],
     ["examples/echo.ts", "src/mctx/context.ts", false],
     ["bench/echo.ts", "src/winsock/index.ts", true],
-    ["bench/wire.ts", "src/wire/tcp.ts", true],
+    ["bench/stack-rounds.ts", "src/wire/tcp.ts", true],
     ["bench/veth.ts", "src/wire/tcp.ts", false],
     ["unknown/place.ts", "src/index.ts", false],
   ])("%s importing %s: %s", (from, target, allowed) => {

@@ -50,11 +50,10 @@ describe("the spinner of a device", () => {
     await run(
       function* () {
         currentLoop().addPoller(deviceWith(spinner));
-        yield* sleep(now() + 3);
+        while (spinner.turns < 3) yield* sleep(now() + 1);
       },
       { busyPoll: "always" },
     );
-    expect(spinner.turns).toBeGreaterThan(1);
     expect(spinner).toMatchObject({ starts: 1, stops: 1 });
   });
 
@@ -87,6 +86,7 @@ describe("the spinner of a device", () => {
       },
       { busyPoll: "always" },
     );
+    expect(spinner.starts).toBeGreaterThan(0);
     expect(spinner.stops).toBe(spinner.starts);
   });
 
@@ -118,6 +118,7 @@ describe("the spinner of a device", () => {
       { busyPoll: "always" },
     );
     expect(await rejectionOf(running)).toBe("device broke");
+    expect(spinner.starts).toBeGreaterThan(0);
     expect(spinner.stops).toBe(spinner.starts);
   });
 

@@ -1,4 +1,4 @@
-import { run as runEffection } from "effection";
+import { run as runEffection, spawn, type Task } from "effection";
 import { describe, expect, it } from "vitest";
 import {
   channel,
@@ -66,10 +66,21 @@ describe("yieldNow", () => {
     }));
 
   it("lets others run in a plain Effection task", async () => {
+    const order: string[] = [];
     await runEffection(function* () {
-      yield* yieldNow();
-      yield* yieldNow();
+      const tasks: Task<void>[] = [];
+      for (const name of ["a", "b"]) {
+        const task = yield* spawn(function* () {
+          for (let i = 0; i < 3; i++) {
+            order.push(name + i);
+            yield* yieldNow();
+          }
+        });
+        tasks.push(task);
+      }
+      for (const task of tasks) yield* task;
     });
+    expect(order.join(" ")).toBe("a0 b0 a1 b1 a2 b2");
   });
 });
 
