@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What a ring of bytes keeps alive.
+// R1: a weak reference holds until the turn of Node's event loop has ended.
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
