@@ -6,7 +6,7 @@ export interface Pace {
   readonly name: "full" | "quick" | "tiny";
   /** Runs of each figure. Those that are compared take turns. */
   readonly turns: number;
-  /** Of each load on each server. */
+  /** Of each load on each server: an engine optimises code only once it has run for a while. */
   readonly warmUpSeconds: number;
   readonly seconds: number;
   /** What a suite may spend in all on waiting until others leave the processors alone. */
@@ -22,7 +22,7 @@ export const PACES: Readonly<Record<Pace["name"], Pace>> = {
   full: {
     name: "full",
     turns: 5,
-    warmUpSeconds: 0.5,
+    warmUpSeconds: 1,
     seconds: 1.2,
     patienceSeconds: 60,
     maxConnections: 10_000,
@@ -31,7 +31,7 @@ export const PACES: Readonly<Record<Pace["name"], Pace>> = {
   quick: {
     name: "quick",
     turns: 3,
-    warmUpSeconds: 0.15,
+    warmUpSeconds: 0.4,
     seconds: 0.35,
     patienceSeconds: 10,
     maxConnections: 10_000,
