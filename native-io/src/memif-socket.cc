@@ -47,6 +47,17 @@ int Bind(const UniqueFd& fd, const Address& address) {
   return bind(fd.get(), address.get(), address.bytes) == 0 ? 0 : errno;
 }
 
+const char* RemedyOf(int error, const Address& address, bool is_file) {
+  if (error == ENOENT) return "; make its folder first";
+  if (error == EACCES)
+    return "; take a folder that you may write to, or an abstract name, \"@name\"";
+  if (error != EADDRINUSE) return "";
+  struct stat file {};
+  const bool is_socket =
+      !is_file || (stat(address.name.sun_path, &file) == 0 && S_ISSOCK(file.st_mode));
+  return is_socket ? "; another server is there" : "; what is there is no socket: remove it";
+}
+
 // Whether a socket file has nobody behind it. Asked with a datagram socket, which a listening
 // socket of another type refuses without noticing.
 bool IsStale(const Address& address) {
@@ -78,7 +89,7 @@ bool MemifListener::Open(const std::string& name, Failure* failure) {
   }
   if (error != 0) {
     failure->Set(error, "socket: listening at " + name + " failed: " + std::strerror(error) +
-                            (error == EADDRINUSE ? "; another server is there" : ""));
+                            RemedyOf(error, address, is_file));
     return false;
   }
   struct stat file {};

@@ -118,12 +118,12 @@ int32_t Memif::Poll() {
   if (is_armed_ && is_connected()) session_->rx().SetPolled(true);
   if (is_armed_ || status->now_ms >= next_look_ms_) Look();
   is_armed_ = false;
-  if (!is_connected()) {
+  if (is_connected()) {
+    Transmit();
+  } else {
     DropCommitted();
-    return 0;
   }
-  Transmit();
-  return is_connected() ? Receive() : 0;
+  return is_connected() || is_leaving() ? Receive() : 0;
 }
 
 bool Memif::HasWork() {
@@ -132,6 +132,7 @@ bool Memif::HasWork() {
   is_armed_ = true;
   Look();
   SetTimer();
+  if (is_leaving()) return true;
   if (!is_connected()) return false;
   session_->rx().SetPolled(false);
   return session_->rx().HasFrames() || session_->rx().is_broken();
@@ -168,10 +169,17 @@ void Memif::ServeSession(double now_ms) {
   if (is_connected()) {
     if (memory_.status()->is_connected == 0) LinkUp();
     next_due_ms_ = kNever;
-  } else if (now_ms >= next_due_ms_) {
+  } else if (session_->state() == MemifSession::State::kHandshake && now_ms >= next_due_ms_) {
     session_->Disconnect("handshake timed out");
   }
-  if (session_->state() == MemifSession::State::kOver) EndSession();
+  if (session_->state() != MemifSession::State::kOver) return;
+  // What the peer has put before it left, the ACK of our FIN for one, is taken first.
+  if (is_leaving()) {
+    link_text_ = session_->text();
+    next_due_ms_ = now_ms;
+  } else {
+    EndSession();
+  }
 }
 
 void Memif::LinkUp() {

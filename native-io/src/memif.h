@@ -54,6 +54,11 @@ class Memif final : public Driver {
   bool is_connected() const {
     return session_ != nullptr && session_->state() == MemifSession::State::kConnected;
   }
+  // The session is over, and frames of the peer's are still there.
+  bool is_leaving() const {
+    return session_ != nullptr && session_->state() == MemifSession::State::kOver &&
+           memory_.status()->is_connected != 0 && session_->rx().HasFrames();
+  }
   // Looks at the control channel when it is time to.
   void Look();
   void Serve();

@@ -113,6 +113,21 @@ describe("the link of a memif", () => {
     }
   });
 
+  it.each(["server", "client"] as const)("takes all that the %s sent before it left", (role) => {
+    const [server, client] = bench.openPair();
+    const [from, to] = role === "server" ? [server, client] : [client, server];
+    const frames = Array.from({ length: 300 }, (_, index) => numbered(60, index));
+    for (const frame of frames) commitFrame(from, frame);
+    from.poll(0);
+    from.close();
+    // It learns of the end before it has looked for frames.
+    expect(to.armWake(() => {})).toBe(false);
+    const taken: Uint8Array[] = [];
+    while (to.isConnected) taken.push(...pollFrames(to).map(({ bytes }) => bytes));
+    expect(taken).toEqual(frames);
+    expect(to.linkText()).toBe("the peer disconnected: closed");
+  });
+
   it.each(["server", "client"] as const)("outlives the SIGKILL of its %s", async (role) => {
     const socket = bench.freshSocket();
     const ours = bench.open(role === "server" ? "client" : "server", socket);
@@ -184,7 +199,9 @@ describe("the link of a memif", () => {
     it("replaces neither a file nor a listening socket of another kind", async () => {
       const file = bench.freshSocket();
       writeFileSync(file, "precious");
-      expect(errorOf(() => bench.open("server", file)).code).toBe("EADDRINUSE");
+      const error = errorOf(() => bench.open("server", file));
+      expect(error.code).toBe("EADDRINUSE");
+      expect(error.message).toContain("what is there is no socket: remove it");
       const stream = bench.freshSocket();
       const other = net.createServer();
       await new Promise<void>((resolve) => other.listen(stream, resolve));
