@@ -39,7 +39,11 @@ export function readResults(file: string): Results {
   try {
     results = JSON.parse(readFileSync(file, "utf8")) as Partial<Results>;
   } catch (error) {
-    throw new Error(`${file}: ${(error as Error).message}`);
+    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
+    const reason = isMissing
+      ? `no such file; \`npm run bench -- --json ${file}\` writes one`
+      : (error as Error).message;
+    throw new Error(`${file}: ${reason}`);
   }
   if (typeof results !== "object" || results === null || !Array.isArray(results.suites)) {
     throw new Error(`${file}: not what \`npm run bench -- --json FILE\` writes`);
