@@ -26,6 +26,8 @@ const FIRST_PORT = 1_024;
 /** No more at once than a listener allows to be half-open. */
 const OPEN_BATCH = 500;
 const GO_BATCH = 100;
+/** So long nothing happens before a connection counts as idle: it rests by then. */
+const IDLE_MS = 2_000;
 
 interface Kind {
   readonly title: string;
@@ -83,6 +85,7 @@ function* holdConnections(count: number): Operation<number> {
     peer.open(from, to);
     while (peer.opened <= to || held < to) yield* sleep(now() + 1);
   }
+  yield* sleep(now() + IDLE_MS);
   return (inUse() - before) / count;
 }
 
