@@ -189,6 +189,14 @@ export class Coroutine implements Waiter {
     return PENDING;
   }
 
+  /** What has just begun here is the wait of a task that the body has started. @returns it */
+  giveBack(): Wait<unknown> | null {
+    const { wait } = this;
+    if (wait !== null) this.unpark(wait);
+    this.resumeMode = NEXT;
+    return wait;
+  }
+
   /** `yieldNow`: others run first. @returns PENDING, FORCED or -errno */
   yieldTurn(): number {
     if (this.isCancelled && this.isInterrupted) return this.refuse();
@@ -241,7 +249,7 @@ export class Coroutine implements Waiter {
     if (mode === YIELDED) this.step(NEXT, READY);
     else if (mode === FINISH) finish(this);
     else if (mode === NOT_YET) this.resumeMode = NOT_YET;
-    else this.step(mode, this.takeResumeValue());
+    else if (this.phase !== ENDED) this.step(mode, this.takeResumeValue());
   }
 
   private takeResumeValue(): unknown {

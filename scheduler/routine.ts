@@ -19,7 +19,7 @@ import type { Loop } from "./loop.ts";
 import { NEXT, RETURN, THROW } from "./modes.ts";
 import { NetError } from "./net-error.ts";
 import { INSIDE, originOf } from "./reducer.ts";
-import { Wait } from "./wait.ts";
+import { PARKED, Wait } from "./wait.ts";
 
 /** The coroutine that a plain Effection task descends from, if it descends from one. */
 export const COROUTINE_CONTEXT: Context<Coroutine> = createContext<Coroutine>("caraway/coroutine");
@@ -103,7 +103,8 @@ export class Routine {
       const error = new TypeError(`a coroutine yielded ${effect.syscall} itself: use yield*`);
       return this.#goOn({ ok: false, error });
     }
-    if (!isEffect(effect)) {
+    // Once more what a wait has yielded: it stands for that one wait, in a task that has it.
+    if (!isEffect(effect) || effect === PARKED.value) {
       const error = new TypeError(
         `a coroutine yielded ${describe(effect)}, which is not an effect: use yield*`,
       );

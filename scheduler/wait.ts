@@ -188,13 +188,25 @@ export abstract class Wait<T> implements Operation<T>, Effect<number> {
   }
 }
 
+/** The effect that stands for a wait of the running coroutine. */
+const WAITS: Effect<number> = {
+  description: "waits",
+  // Effection steps a task that is started in a coroutine's body (its `run`) before the body goes
+  // on. What began as the coroutine's wait was the task's: it is given back, and begins there.
+  enter(resolve, routine) {
+    const wait = current?.giveBack() ?? null;
+    if (wait !== null) return enterTask(wait, resolve, routine);
+    resolve({ ok: true, value: READY });
+    return (didExit) => didExit({ ok: true, value: undefined });
+  },
+};
 /**
  * What a Wait yields in a coroutine: it waits, and the coroutine knows for what. `yield*` passes
  * the very object on, through all generators, so that nobody looks into it.
  */
 export const PARKED: { readonly done: false; readonly value: unknown } = {
   done: false,
-  value: { description: "waits" },
+  value: WAITS,
 };
 /** What it yields in a coroutine that is to be ended by force. */
 const UNWIND: { readonly done: false; readonly value: unknown } = { done: false, value: null };

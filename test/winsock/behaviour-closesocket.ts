@@ -185,14 +185,16 @@ const WAITING: readonly Scenario[] = [
     function* (net) {
       const { s: listener, name } = yield* listening(net.server);
       let s = 0;
+      let isFull = false;
       const owner = yield* go(function* () {
         s = yield* connecting(net.client, name);
         yield* fill(s, FLOOD);
         linger(s, 60);
+        isFull = true;
         yield* sleep(-1);
       });
       const server = good(yield* winsock.accept(listener));
-      yield* sleep(now() + 150);
+      while (!isFull) yield* sleep(now() + 5);
       const closing = yield* blocked(() => winsock.closesocket(s));
       owner.cancel();
       expect(yield* closing.ended()).toEqual([-1, winsock.WSAEINTR]);
