@@ -422,8 +422,8 @@ describe("a memif with a bad peer", () => {
 
   describe("that fills its rings with anything, while we send, receive and sleep", () => {
     /** It is killed when there has been enough of each. */
-    const SCRIBBLE_MS = 10_000;
-    const ENOUGH = 100;
+    const SCRIBBLE_MS = 30_000;
+    const ENOUGH = 20;
     const FRAMES = [60, 1514, 14].map(numbered);
 
     /** Polls until enough has come and gone. Every frame lies where frames lie. */

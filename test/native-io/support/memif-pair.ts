@@ -12,7 +12,7 @@ import {
 } from "../../../src/link/native-driver.ts";
 import { commitFrame, ethernetFrame, pollFrames } from "../../support/driver-io.ts";
 
-const LIMIT_MS = 5_000;
+const LIMIT_MS = 20_000;
 
 /** What a test may choose. */
 export type Extra = Partial<Omit<MemifOptions, "driver" | "role" | "socket">>;
