@@ -88,7 +88,7 @@ describe("npm run bench", () => {
     [["--json"], "bench: Option '--json <value>' argument missing"],
     [["wire", "--out", "x"], "bench: --out is for report"],
     [["report", "--quick"], "bench: report measures nothing: it takes files and --out"],
-    [["report", "/no/such.json"], "bench: /no/such.json: ENOENT"],
+    [["report", "/no/such.json"], "bench: /no/such.json: no such file; "],
   ])("refuses %j with a sentence that says why", (args, message) => {
     const { code, err } = bench(...args);
     expect(code).toBe(2);
