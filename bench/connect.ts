@@ -3,19 +3,10 @@
 // both sides, each acknowledged, nobody resets.
 
 import { type Comparison, type ComparisonGoal, comparing } from "./support/comparison.ts";
-import {
-  boundOf,
-  bunAndDeno,
-  cEpoll,
-  kernelSockets,
-  nodeNet,
-  ourStack,
-  responder,
-} from "./support/contestants.ts";
+import { boundOf, everybody } from "./support/contestants.ts";
 import { CONNECTIONS, type Load, P50, P99 } from "./support/load.ts";
 import type { Suite } from "./support/suite.ts";
 
-const PLACE = "veth";
 const LIVES = { mode: "connect", bytes: 64 } as const;
 const AT_ONCE_1: Load = { ...LIVES, name: "connect + echo + close, 1 at once", connections: 1 };
 const AT_ONCE_64: Load = { ...LIVES, name: "connect + echo + close, 64 at once", connections: 64 };
@@ -35,19 +26,7 @@ export const comparison: Comparison = {
   name: "connect",
   loads: [AT_ONCE_1, AT_ONCE_64],
   goals: GOALS,
-  servers: (site) => [
-    ourStack(site, "af_xdp"),
-    ourStack(site, "tap"),
-    ourStack(site, "af_packet"),
-    kernelSockets(site, PLACE),
-    nodeNet(site, PLACE),
-    ...bunAndDeno(site, PLACE),
-    cEpoll(site, PLACE, "block"),
-    cEpoll(site, PLACE, "spin"),
-    responder(site, "af_xdp"),
-    responder(site, "tap"),
-    responder(site, "af_packet"),
-  ],
+  servers: everybody,
   metrics: () => [CONNECTIONS, P50, P99],
 };
 

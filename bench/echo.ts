@@ -3,20 +3,10 @@
 // client for all; and from a client on our own stack, which shows what the kernel's hides.
 
 import { type Comparison, type ComparisonGoal, comparing } from "./support/comparison.ts";
-import {
-  boundOf,
-  bunAndDeno,
-  cEpoll,
-  kernelSockets,
-  nodeNet,
-  ourStack,
-  responder,
-  withOurClient,
-} from "./support/contestants.ts";
+import { boundOf, cEpoll, everybody, ourStack, withOurClient } from "./support/contestants.ts";
 import { type Load, type Metric, P50, P99, P999, RATE } from "./support/load.ts";
 import type { Suite } from "./support/suite.ts";
 
-const PLACE = "veth";
 const SPINNING = "C epoll, spinning";
 
 function load(connections: number): Load {
@@ -68,20 +58,10 @@ export const comparison: Comparison = {
   loads: [ECHO_1, ECHO_16, ECHO_64, ECHO_256],
   goals: GOALS,
   servers: (site) => [
-    ourStack(site, "af_xdp"),
-    ourStack(site, "tap"),
-    ourStack(site, "af_packet"),
-    kernelSockets(site, PLACE),
-    nodeNet(site, PLACE),
-    ...bunAndDeno(site, PLACE),
-    cEpoll(site, PLACE, "block"),
-    cEpoll(site, PLACE, "spin"),
-    responder(site, "af_xdp"),
-    responder(site, "tap"),
-    responder(site, "af_packet"),
+    ...everybody(site),
     withOurClient(ourStack(site, "af_packet"), "af_packet", OUR_CLIENT_LOADS),
     withOurClient(ourStack(site, "af_xdp"), "af_xdp", OUR_CLIENT_LOADS),
-    withOurClient(cEpoll(site, PLACE, "spin"), "af_packet", OUR_CLIENT_LOADS),
+    withOurClient(cEpoll(site, "veth", "spin"), "af_packet", OUR_CLIENT_LOADS),
   ],
   metrics: () => [RATE, P50, P99, P999],
 };

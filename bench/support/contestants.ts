@@ -146,6 +146,23 @@ export function boundOf(kind: string): string {
   return `responder in C, ${kind}`;
 }
 
+/** All who serve at the far end of the cable or on a TAP device, and what bounds them. */
+export function everybody(site: Site): Server[] {
+  return [
+    ourStack(site, "af_xdp"),
+    ourStack(site, "tap"),
+    ourStack(site, "af_packet"),
+    kernelSockets(site, "veth"),
+    nodeNet(site, "veth"),
+    ...bunAndDeno(site, "veth"),
+    cEpoll(site, "veth", "block"),
+    cEpoll(site, "veth", "spin"),
+    responder(site, "af_xdp"),
+    responder(site, "tap"),
+    responder(site, "af_packet"),
+  ];
+}
+
 /** One stream of the kernel's, as iperf3 makes it: what the cable and the kernel can do. */
 export function iperf(site: Site): Server {
   const program = compiled("./iperf.js");

@@ -14,7 +14,7 @@
 
 import type { TcpConfig } from "./config.ts";
 import type { TcbHost } from "./host.ts";
-import { ESTABLISHED } from "./state.ts";
+import { ESTABLISHED, restoreEstablished } from "./state.ts";
 import { createTcb, NEVER, type Tcb } from "./tcb.ts";
 
 const ROWS_PER_CHUNK = 4_096;
@@ -125,7 +125,7 @@ export class RestingTcbs {
     const tcb = createTcb(host, owner, config, localPort, remotePort, mss, iss, tsOffset);
     restoreDoubles(tcb, doubles, at / 2);
     restoreWords(tcb, words, i);
-    tcb.state = ESTABLISHED;
+    restoreEstablished(tcb);
     tcb.progressAtMs = nowMs;
     this.#release(row, words, at);
     return tcb;

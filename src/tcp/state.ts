@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The eleven states of a connection and the one function that changes them (R7).
+// The eleven states of a connection, the one function that changes them (R7), and the one that puts
+// a connection back into the state it was left in.
 // RFC 9293 §3.3.2, figure 5.
 
 import { assert } from "./assert.ts";
@@ -94,6 +95,18 @@ export function setState(tcb: Tcb, next: number): void {
     tcb,
     next === CLOSED ? EVENT_STATE | EVENT_READABLE | EVENT_WRITABLE : EVENT_STATE,
   );
+}
+
+/**
+ * Puts a TCB that was made for a connection at rest into the state that the connection is in. The
+ * connection does not change by that, so no edge is looked up and nobody is told.
+ *
+ * @param tcb - just made
+ * @throws Error if it was not: a bug of ours
+ */
+export function restoreEstablished(tcb: Tcb): void {
+  assert(tcb.state === CLOSED, "a TCB in use is restored");
+  tcb.state = ESTABLISHED;
 }
 
 /** True from ESTABLISHED on, TIME-WAIT included: both SYNs are acknowledged. */

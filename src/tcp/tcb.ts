@@ -149,7 +149,7 @@ export class Tcb {
   readonly localPort: number;
   readonly remotePort: number;
 
-  /** One of the numbers of state.ts. Written by `setState` only. */
+  /** One of the numbers of state.ts. Written by state.ts only (R7). */
   state: number;
   /** Why the connection ended: 0 while it lives or after an orderly end, else -errno. */
   error: number;
