@@ -111,16 +111,7 @@ bool AfPacket::OpenSockets(const AfPacketOptions& options, Failure* failure) {
     return false;
   }
   LinkInfo link;
-  if (!ReadLink(fd_.get(), options.interface, &link, failure)) return false;
-  if (!link.is_ethernet) {
-    failure->Set(EOPNOTSUPP, "interface " + options.interface + " does not carry Ethernet frames");
-    return false;
-  }
-  if (!link.is_up) {
-    failure->Set(ENETDOWN, "interface " + options.interface + " is down; `ip link set " +
-                               options.interface + " up` brings it up");
-    return false;
-  }
+  if (!ReadEthernet(fd_.get(), options.interface, &link, failure)) return false;
   interface_ = options.interface;
   interface_index_ = link.index;
   mac_ = options.has_mac ? options.mac : link.mac;

@@ -6,7 +6,6 @@
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -60,9 +59,12 @@ bool AfXdp::OpenIn(const AfXdpOptions& options, Failure* failure) {
   if (!SetMemory(options, failure) || !SetRings(failure)) return false;
   const XdpFilter filter{mac_, options.addresses, options.ports};
   // The program first: zero-copy needs it. Until the queue is directed all goes to the kernel.
-  return program_.Attach(filter, interface_, interface_index_, options.mode, failure) &&
-         Bind(options, failure) && program_.Direct(options.queue, fd_.get(), failure) &&
-         SetWake(failure);
+  if (!program_.Attach(filter, interface_, interface_index_, options.mode, failure) ||
+      !Bind(options, failure) || !program_.Direct(options.queue, fd_.get(), failure)) {
+    return false;
+  }
+  wake_fd_ = watch_.WakeWith(fd_.get(), failure);
+  return wake_fd_.valid();
 }
 
 bool AfXdp::OpenSocket(Failure* failure) {
@@ -90,16 +92,7 @@ bool AfXdp::LookAtLink(const AfXdpOptions& options, Failure* failure) {
   // Listening begins before the link is looked at, so that no notice falls between.
   if (!watch_.Open(failure)) return false;
   LinkInfo link;
-  if (!ReadLink(control.get(), options.interface, &link, failure)) return false;
-  if (!link.is_ethernet) {
-    failure->Set(EOPNOTSUPP, "interface " + options.interface + " does not carry Ethernet frames");
-    return false;
-  }
-  if (!link.is_up) {
-    failure->Set(ENETDOWN, "interface " + options.interface + " is down; `ip link set " +
-                               options.interface + " up` brings it up");
-    return false;
-  }
+  if (!ReadEthernet(control.get(), options.interface, &link, failure)) return false;
   interface_ = options.interface;
   interface_index_ = link.index;
   mac_ = options.has_mac ? options.mac : link.mac;
@@ -230,19 +223,6 @@ bool AfXdp::Bind(const AfXdpOptions& options, Failure* failure) {
   } else {
     failure->Set(error, "binding to " + queue + " failed" + Because(error));
   }
-  return false;
-}
-
-// One descriptor that stands for both: frames, and the end of the device.
-bool AfXdp::SetWake(Failure* failure) {
-  wake_fd_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  if (wake_fd_.valid() && epoll_ctl(wake_fd_.get(), EPOLL_CTL_ADD, fd_.get(), &event) == 0 &&
-      epoll_ctl(wake_fd_.get(), EPOLL_CTL_ADD, watch_.fd(), &event) == 0) {
-    return true;
-  }
-  failure->Set(errno, "no descriptor to wake up by" + Because(errno));
   return false;
 }
 

@@ -64,7 +64,6 @@ class AfXdp final : public Driver {
   bool SetMemory(const AfXdpOptions& options, Failure* failure);
   bool SetRings(Failure* failure);
   bool Bind(const AfXdpOptions& options, Failure* failure);
-  bool SetWake(Failure* failure);
 
   void ReleaseReceived();
   void Transmit();

@@ -61,6 +61,20 @@ bool ReadLink(int fd, const std::string& name, LinkInfo* link, Failure* failure)
   return true;
 }
 
+bool ReadEthernet(int fd, const std::string& name, LinkInfo* link, Failure* failure) {
+  if (!ReadLink(fd, name, link, failure)) return false;
+  if (!link->is_ethernet) {
+    failure->Set(EOPNOTSUPP, "interface " + name + " does not carry Ethernet frames");
+    return false;
+  }
+  if (!link->is_up) {
+    failure->Set(ENETDOWN,
+                 "interface " + name + " is down; `ip link set " + name + " up` brings it up");
+    return false;
+  }
+  return true;
+}
+
 bool SetLinkUp(int fd, const std::string& name, Failure* failure) {
   ifreq request = RequestFor(name);
   if (ioctl(fd, SIOCGIFFLAGS, &request) != 0) return Refused(name, "flags", failure);

@@ -23,6 +23,8 @@ struct LinkInfo {
 
 // `fd` is any socket in the interface's namespace. All are false with `failure` on an error.
 bool ReadLink(int fd, const std::string& name, LinkInfo* link, Failure* failure);
+// The same, and refuses what carries no Ethernet frames or is down.
+bool ReadEthernet(int fd, const std::string& name, LinkInfo* link, Failure* failure);
 bool SetLinkUp(int fd, const std::string& name, Failure* failure);
 bool SetLinkMtu(int fd, const std::string& name, int mtu, Failure* failure);
 

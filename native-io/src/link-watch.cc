@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -59,6 +60,18 @@ bool LinkWatch::Open(Failure* failure) {
   }
   failure->Set(errno, std::string("listening to link notices failed: ") + std::strerror(errno));
   return false;
+}
+
+UniqueFd LinkWatch::WakeWith(int frames_fd, Failure* failure) const {
+  UniqueFd wake_fd(epoll_create1(EPOLL_CLOEXEC));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (wake_fd.valid() && epoll_ctl(wake_fd.get(), EPOLL_CTL_ADD, frames_fd, &event) == 0 &&
+      epoll_ctl(wake_fd.get(), EPOLL_CTL_ADD, fd_.get(), &event) == 0) {
+    return wake_fd;
+  }
+  failure->Set(errno, std::string("no descriptor to wake up by: ") + std::strerror(errno));
+  return UniqueFd();
 }
 
 bool LinkWatch::IsStillUp(int interface_index, const std::string& name) {

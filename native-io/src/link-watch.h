@@ -20,6 +20,10 @@ class LinkWatch {
   // Reads what has been told since. False once the interface is down or gone.
   bool IsStillUp(int interface_index, const std::string& name);
 
+  // One descriptor that is readable when `frames_fd` is or there are notices to read: frames, or
+  // the end of the device. Invalid with `failure` on an error.
+  UniqueFd WakeWith(int frames_fd, Failure* failure) const;
+
   int fd() const { return fd_.get(); }
 
  private:

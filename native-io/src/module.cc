@@ -91,6 +91,13 @@ Napi::Value DriverObject(Napi::Env env, std::unique_ptr<Driver> opened) {
   return result;
 }
 
+template <typename Kind, typename Options>
+Napi::Value Opened(Napi::Env env, const Options& options) {
+  Failure failure;
+  std::unique_ptr<Driver> driver = Kind::Open(options, &failure);
+  return driver == nullptr ? FailureObject(env, failure) : DriverObject(env, std::move(driver));
+}
+
 Napi::Value OpenAfPacket(const Napi::CallbackInfo& info) {
   const auto given = info[0].As<Napi::Object>();
   AfPacketOptions options;
@@ -106,10 +113,7 @@ Napi::Value OpenAfPacket(const Napi::CallbackInfo& info) {
   options.fanout_id = IntOf(given, "fanoutId");
   options.fanout_mode = IntOf(given, "fanoutMode");
   options.has_mac = MacOf(given, &options.mac);
-  Failure failure;
-  std::unique_ptr<Driver> driver = AfPacket::Open(options, &failure);
-  if (driver == nullptr) return FailureObject(info.Env(), failure);
-  return DriverObject(info.Env(), std::move(driver));
+  return Opened<AfPacket>(info.Env(), options);
 }
 
 Napi::Value OpenAfXdp(const Napi::CallbackInfo& info) {
@@ -130,10 +134,7 @@ Napi::Value OpenAfXdp(const Napi::CallbackInfo& info) {
   std::memcpy(options.addresses.data(), addresses.Data(), addresses.ByteLength());
   const auto ports = given.Get("ports").As<Napi::Uint16Array>();
   options.ports.assign(ports.Data(), ports.Data() + ports.ElementLength());
-  Failure failure;
-  std::unique_ptr<Driver> driver = AfXdp::Open(options, &failure);
-  if (driver == nullptr) return FailureObject(info.Env(), failure);
-  return DriverObject(info.Env(), std::move(driver));
+  return Opened<AfXdp>(info.Env(), options);
 }
 
 Napi::Value OpenTap(const Napi::CallbackInfo& info) {
@@ -150,10 +151,7 @@ Napi::Value OpenTap(const Napi::CallbackInfo& info) {
   options.kernel_address = AddressOf(given, "kernelAddress");
   options.kernel_netmask = AddressOf(given, "kernelNetmask");
   options.has_mac = MacOf(given, &options.mac);
-  Failure failure;
-  std::unique_ptr<Driver> driver = Tap::Open(options, &failure);
-  if (driver == nullptr) return FailureObject(info.Env(), failure);
-  return DriverObject(info.Env(), std::move(driver));
+  return Opened<Tap>(info.Env(), options);
 }
 
 Napi::Value OpenMemif(const Napi::CallbackInfo& info) {
@@ -169,10 +167,7 @@ Napi::Value OpenMemif(const Napi::CallbackInfo& info) {
   options.tx_slots = IntOf(given, "txSlots");
   options.checksums = FlagOf(given, "checksums");
   options.has_mac = MacOf(given, &options.mac);
-  Failure failure;
-  std::unique_ptr<Driver> driver = Memif::Open(options, &failure);
-  if (driver == nullptr) return FailureObject(info.Env(), failure);
-  return DriverObject(info.Env(), std::move(driver));
+  return Opened<Memif>(info.Env(), options);
 }
 
 // ---- Calls on an open driver. Poll is the only one on the hot path: plain Node-API, number in,

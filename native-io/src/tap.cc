@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -56,7 +55,8 @@ std::unique_ptr<Tap> Tap::Open(const TapOptions& options, Failure* failure) {
   if (!entered || !opened) return nullptr;
   if (!driver->SetOffload(options, failure)) return nullptr;
   if (!driver->SetMemory(options, failure)) return nullptr;
-  if (!driver->SetWake(failure)) return nullptr;
+  driver->wake_fd_ = driver->watch_.WakeWith(driver->fd_.get(), failure);
+  if (!driver->wake_fd_.valid()) return nullptr;
   // Last: a device that failed half-way must not stay behind.
   if (options.persist && ioctl(driver->fd_.get(), TUNSETPERSIST, 1) != 0) {
     return failure->Set(errno, "persist: refused by the kernel" + Because(errno));
@@ -168,19 +168,6 @@ bool Tap::SetMemory(const TapOptions& options, Failure* failure) {
   tx_frame_bytes_ = tx_.frame_bytes();
   tso_max_bytes_ = options.send_offload ? kMaxPacketBytes : 0;
   return true;
-}
-
-// One descriptor that stands for both: frames, and the end of the device.
-bool Tap::SetWake(Failure* failure) {
-  wake_fd_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
-  epoll_event event{};
-  event.events = EPOLLIN;
-  if (wake_fd_.valid() && epoll_ctl(wake_fd_.get(), EPOLL_CTL_ADD, fd_.get(), &event) == 0 &&
-      epoll_ctl(wake_fd_.get(), EPOLL_CTL_ADD, watch_.fd(), &event) == 0) {
-    return true;
-  }
-  failure->Set(errno, "no descriptor to wake up by" + Because(errno));
-  return false;
 }
 
 int32_t Tap::Poll() {

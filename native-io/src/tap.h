@@ -50,7 +50,6 @@ class Tap final : public Driver {
   bool Configure(const TapOptions& options, Failure* failure);
   bool SetOffload(const TapOptions& options, Failure* failure);
   bool SetMemory(const TapOptions& options, Failure* failure);
-  bool SetWake(Failure* failure);
 
   void Transmit();
   bool Send(uint32_t counter);
