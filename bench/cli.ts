@@ -7,11 +7,12 @@ import { writeReport } from "./report.ts";
 import { ALIASES, SUITES } from "./suites.ts";
 import { describeMachine } from "./support/description.ts";
 import { verdictOn } from "./support/figure.ts";
+import { checkOnly, namesIn } from "./support/only.ts";
 import { PACES, type Pace } from "./support/pace.ts";
 import { RESULTS_VERSION, type Results, type SuiteResult } from "./support/results.ts";
 import { tableOf } from "./support/table.ts";
 
-const HELP = `Usage: npm run bench -- [SUITE ...] [--quick] [--json FILE]
+const HELP = `Usage: npm run bench -- [SUITE ...] [--quick] [--only NAME[,NAME]] [--json FILE]
        npm run bench -- report [FILE.json ...] [--out FILE.html]
 
 ${Object.entries(SUITES)
@@ -19,6 +20,8 @@ ${Object.entries(SUITES)
   .join("\n")}
 
   --quick      fewer and shorter runs: a smoke test, not a measurement
+  --only NAMES runs only these of those that a suite compares, by name or its beginning; a comma
+               with a space after it is a part of a name
   --json FILE  writes everything that was measured, besides printing it; "-" prints it instead
   --out FILE   where "report" writes its page (report.html)
   --help       prints this
@@ -50,6 +53,7 @@ function parse(args: readonly string[]): Arguments | null {
     options: {
       help: { type: "boolean" },
       json: { type: "string" },
+      only: { type: "string" },
       out: { type: "string" },
       quick: { type: "boolean" },
       // For the tests: that the suites run at all.
@@ -59,15 +63,16 @@ function parse(args: readonly string[]): Arguments | null {
   if (values.help === true) return null;
   const isReport = positionals[0] === "report";
   if (values.out !== undefined && !isReport) throw new Error("--out is for report");
-  if (isReport && (values.json ?? values.quick ?? values.tiny) !== undefined) {
+  if (isReport && (values.json ?? values.only ?? values.quick ?? values.tiny) !== undefined) {
     throw new Error("report measures nothing: it takes files and --out");
   }
+  const pace = PACES[values.tiny === true ? "tiny" : values.quick === true ? "quick" : "full"];
   const named = positionals.length > 0 && !isReport ? positionals : Object.keys(SUITES);
   return {
     report: isReport ? positionals.slice(1) : null,
     out: values.out ?? "report.html",
     suites: isReport ? [] : [...new Set(named.map(suiteNamed))],
-    pace: PACES[values.tiny === true ? "tiny" : values.quick === true ? "quick" : "full"],
+    pace: values.only === undefined ? pace : { ...pace, only: namesIn(values.only) },
     json: values.json ?? null,
   };
 }
@@ -82,6 +87,7 @@ async function runSuite(name: string, pace: Pace): Promise<SuiteResult> {
   const seconds = (): number => (performance.now() - startedMs) / 1_000;
   try {
     const { suite } = await load();
+    checkOnly(suite.contestants?.(pace) ?? [], pace.only ?? []);
     const expected = duration(suite.expectedSeconds(pace));
     process.stderr.write(`${name}: a ${pace.name} run, about ${expected} on a quiet machine\n`);
     const { figures, notes } = await suite.run(pace);

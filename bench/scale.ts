@@ -41,11 +41,15 @@ export const comparison: Comparison = {
 
 /** The suite `scale`. */
 export const suite: Suite = {
+  ...comparing(comparison),
   expectedSeconds(pace) {
+    const compared = comparing(comparison).expectedSeconds(pace);
+    if (pace.only !== undefined) return compared;
     const cores = pace.turns * (pace.seconds * CORES_SECONDS);
-    return Math.ceil(comparing(comparison).expectedSeconds(pace) + manySeconds(pace) + cores);
+    return Math.ceil(compared + manySeconds(pace) + cores);
   },
   async run(pace) {
+    if (pace.only !== undefined) return comparing(comparison).run(pace);
     const many = manyFigures(pace);
     const cores = await coresFigure(pace);
     const { figures, notes } = await comparing(comparison).run(pace);

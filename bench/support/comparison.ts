@@ -13,6 +13,7 @@ import { whyNoNativeDriver } from "../../src/index.ts";
 import { type Figure, type Goal, summaryOf } from "./figure.ts";
 import type { Load, Metric, Sample } from "./load.ts";
 import { allowedProcessors, compileProgram, enterCommand, missingTools } from "./machine.ts";
+import { chosen } from "./only.ts";
 import type { Pace } from "./pace.ts";
 import { type Peers, providePeers } from "./peers.ts";
 import type { Outcome, Suite } from "./suite.ts";
@@ -95,13 +96,21 @@ const NOWHERE: Omit<Site, "pace"> = {
 /** Makes the suite that a table stands for. */
 export function comparing(comparison: Comparison): Suite {
   return {
+    contestants: (pace) => takingPart(comparison, { ...NOWHERE, pace }).map(({ name }) => name),
     expectedSeconds: (pace) => expectedSeconds(comparison, pace),
     run: (pace) => compare(comparison, pace),
   };
 }
 
-/** Servers that take part at this pace. */
+/** Servers that take part at this pace, as far as they are wanted. */
 export function contestants(comparison: Comparison, site: Site): Server[] {
+  const servers = takingPart(comparison, site);
+  const names = servers.map(({ name }) => name);
+  const wanted = chosen(names, site.pace.only ?? []);
+  return servers.filter(({ name }) => wanted.includes(name));
+}
+
+function takingPart(comparison: Comparison, site: Site): Server[] {
   const { servers } = comparison;
   const isFull = site.pace.name === "full";
   return servers(site).filter((server) => isFull || server.isFullRunOnly !== true);
@@ -135,7 +144,10 @@ async function compare(comparison: Comparison, pace: Pace): Promise<Outcome> {
       loadProcessor: processors[1] as number,
     });
     warnOfOthers(suite, samples);
-    return { figures: figuresOf(comparison, samples), notes: [...peers.notes, ...notes] };
+    return {
+      figures: figuresOf(comparison, samples, pace.only),
+      notes: [...peers.notes, ...notes],
+    };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -187,17 +199,25 @@ function runInside(options: InsideOptions): Promise<InsideOutcome> {
   });
 }
 
-/** One figure per load and metric, with every server that was measured. */
-export function figuresOf(comparison: Comparison, samples: readonly Sample[]): Figure[] {
+/** One figure per load and metric, with every server that was measured, and goals among them. */
+export function figuresOf(
+  comparison: Comparison,
+  samples: readonly Sample[],
+  only: readonly string[] = [],
+): Figure[] {
   const isOurs = new Map(
     comparison
       .servers({ ...NOWHERE, pace: { name: "full" } as Pace })
       .map((server) => [server.name, server.isOurs === true]),
   );
+  const wanted = chosen([...isOurs.keys()], only);
+  const goals = comparison.goals.filter(
+    ({ ours, theirs = ours }) => wanted.includes(ours) && wanted.includes(theirs),
+  );
   const figures = comparison.loads.flatMap((load) =>
     comparison
       .metrics(load)
-      .map((metric) => figureOf(comparison, samples, load, metric, [...isOurs])),
+      .map((metric) => figureOf({ ...comparison, goals }, samples, load, metric, [...isOurs])),
   );
   const others = samples.map((sample) => sample.others * 100);
   figures.push({

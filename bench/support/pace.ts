@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// How thoroughly a run measures.
+// How thoroughly a run measures, and whom.
 
 /** One of the three ways to run a suite. */
 export interface Pace {
@@ -15,6 +15,8 @@ export interface Pace {
   readonly maxConnections: number;
   /** Share of the operations that a suite of small functions does in a full run. */
   readonly share: number;
+  /** Names of those to whom a comparison is confined (see only.ts). Default: all. */
+  readonly only?: readonly string[];
 }
 
 /** What `npm run bench` does, `--quick`, and what the tests run so that no suite rots. */

@@ -13,6 +13,8 @@ export interface Outcome {
 
 /** A suite. */
 export interface Suite {
+  /** Names of those whom it compares, and of whom some can be chosen. */
+  contestants?(pace: Pace): readonly string[];
   /** What it is expected to take, in seconds, on a machine that does nothing else. */
   expectedSeconds(pace: Pace): number;
   /** Measures. It throws with what is missing and what to do about it. */

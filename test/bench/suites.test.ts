@@ -83,8 +83,18 @@ describe("npm run bench", () => {
   });
 
   it.each([
+    ["echo", 'echo: nobody here is called "nosuch": there are af_xdp; tap; '],
+    ["memory", "memory: --only is for suites that compare servers"],
+  ])("refuses to confine %s to somebody who is not there", (suite, message) => {
+    const { code, err } = bench(suite, "--tiny", "--only", "nosuch");
+    expect(code).toBe(1);
+    expect(err).toContain(message);
+  });
+
+  it.each([
     [["nosuch"], 'bench: no suite "nosuch": there are scheduler, '],
     [["--nosuch"], "bench: Unknown option '--nosuch'"],
+    [["--only", "tap,,bun"], "bench: --only wants names: NAME[,NAME]"],
     [["--json"], "bench: Option '--json <value>' argument missing"],
     [["wire", "--out", "x"], "bench: --out is for report"],
     [["report", "--quick"], "bench: report measures nothing: it takes files and --out"],

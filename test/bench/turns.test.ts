@@ -42,7 +42,7 @@ describe.skipIf(!hasTaskset)("a comparison", () => {
   const folder = mkdtempSync(path.join(tmpdir(), "caraway-turns-"));
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  async function compare(servers: readonly Server[]) {
+  async function compare(servers: readonly Server[], only: readonly string[] = []) {
     const comparison: Comparison = {
       name: "test",
       servers: () => servers,
@@ -55,7 +55,7 @@ describe.skipIf(!hasTaskset)("a comparison", () => {
     const [processor = 0] = allowedProcessors();
     const outcome = await takeTurns(comparison, {
       suite: "test",
-      pace: { ...PACES.tiny, turns: 2 },
+      pace: { ...PACES.tiny, turns: 2, only },
       programs: {},
       peers: {},
       folder,
@@ -63,7 +63,7 @@ describe.skipIf(!hasTaskset)("a comparison", () => {
       loadProcessor: processor,
       there: [],
     });
-    return { ...outcome, figures: figuresOf(comparison, outcome.samples) };
+    return { ...outcome, figures: figuresOf(comparison, outcome.samples, only) };
   }
 
   it("goes through the servers, then backwards, every load on each", async () => {
@@ -87,6 +87,18 @@ describe.skipIf(!hasTaskset)("a comparison", () => {
     expect(figures[0]?.goals).toEqual([{ ours: "ours", theirs: "peer", is: "at least", limit: 2 }]);
     expect(figures[1]?.series.map((each) => each.name)).toEqual(["ours"]);
     expect(figures[1]?.goals).toEqual([]);
+  });
+
+  it("is confined to whom --only names, with goals among them alone", async () => {
+    const servers = [server("ours", { isOurs: true }), server("peer"), server("peer, spinning")];
+    const compared = async (only: readonly string[]) => {
+      const { samples, figures } = await compare(servers, only);
+      const names = [...new Set(samples.map((each) => each.server))];
+      return { names, goals: figures[0]?.goals.length };
+    };
+    expect(await compared(["OUR"])).toEqual({ names: ["ours"], goals: 0 });
+    expect(await compared(["pe"])).toEqual({ names: ["peer", "peer, spinning"], goals: 0 });
+    expect(await compared(["ours", "peer"])).toEqual({ names: ["ours", "peer"], goals: 1 });
   });
 
   it("leaves out who does not start, with the reason, and goes on", async () => {
