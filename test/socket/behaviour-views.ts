@@ -259,6 +259,31 @@ const SENDING: readonly Scenario[] = [
     yield* sending.join(soon());
   }),
 
+  scenario("a cancelled reserve has taken no room, and nothing of it is sent", function* (net) {
+    const { client, server } = yield* connected(net);
+    let committed = 0;
+    const waiting = yield* go(() =>
+      fails("ECANCELED", function* () {
+        for (;;) {
+          (yield* client.reserve(50_000, soon())).fill(1);
+          client.commit(50_000);
+          committed += 50_000;
+        }
+      }),
+    );
+    yield* sleep(now() + 30);
+    expect(waiting.isEnded).toBe(false);
+    waiting.cancel();
+    yield* waiting.join(soon());
+    expect(codeOf(() => client.commit(0))).toBe("EINVAL");
+    const reading = yield* go(() => readAll(server));
+    (yield* client.reserve(1, soon())).fill(2);
+    client.commit(1);
+    client.done();
+    const got = yield* reading.join(soon());
+    expect([got.length, got.indexOf(2)]).toEqual([committed + 1, committed]);
+  }),
+
   scenario("a reservation that is not committed is gone, and nothing is sent", function* (net) {
     const { client, server } = yield* connected(net);
     expect(codeOf(() => client.commit(0))).toBe("EINVAL");

@@ -213,6 +213,21 @@ export const BLOCKING_CALLS: readonly BlockingCall[] = [
     life: (client) => client.send(LARGE, soon()),
   }),
   onConnection({
+    title: "tcp.readable",
+    life: (client) => client.readable(soon()),
+    peer: (server) => server.send(pattern(5), soon()),
+  }),
+  onConnection({
+    title: "tcp.reserve of more than a buffer holds",
+    *life(client) {
+      for (let at = 0; at < LARGE.length; at += 50_000) {
+        const piece = LARGE.subarray(at, at + 50_000);
+        (yield* client.reserve(piece.length, soon())).set(piece);
+        client.commit(piece.length);
+      }
+    },
+  }),
+  onConnection({
     title: "tcp.close",
     sent: pattern(50_000),
     life: (client) => client.close(soon()),

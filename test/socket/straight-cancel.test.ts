@@ -3,7 +3,7 @@
 // arrives: before the stack has seen it, and after. What it was told it has, and what the next
 // reader gets, must be the stream, each byte once.
 
-import { action, race } from "effection";
+import { run as runTask } from "effection";
 import { describe, expect, it } from "vitest";
 import {
   choose,
@@ -239,13 +239,18 @@ describe("each byte comes once, to a reader or to the next, when the first is st
       for (const seed of SEEDS) {
         const frames = await atEachFrame((k) =>
           streamRead(seed, function* (it, got) {
-            let strike: () => void = () => {};
-            const frames = atFrame(it, k, isBefore, () => strike());
-            const struck = action<void>((resolve) => {
-              strike = () => resolve();
-              return () => {};
+            let isEnded = false;
+            const task = runTask(function* () {
+              try {
+                yield* reader(it.peer, got);
+              } finally {
+                isEnded = true;
+              }
             });
-            yield* race([reader(it.peer, got), struck]);
+            // A halt begins once somebody asks for its outcome.
+            const frames = atFrame(it, k, isBefore, () => void task.halt().then(() => {}));
+            // A promise would be waited for while virtual time stands still.
+            while (!isEnded) yield* sleep(now() + 1);
             return frames;
           }),
         );
