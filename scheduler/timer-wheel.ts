@@ -1,28 +1,22 @@
 /**
  * Hierarchical timer wheel: O(1) arm, re-arm and cancel, exact order of expiry, and an exact next
- * expiry
- * for the virtual clock. Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987),
+ * expiry for the virtual clock. Varghese and Lauck, "Hashed and Hierarchical Timing Wheels" (1987),
  * scheme 7.
  *
  * Three levels of 1024 slots. A tick is 1/8 ms, so a slot spans 1/8 ms, 128 ms and 131 s, and the
- * wheel
- * 37 hours; what lies beyond waits in one overflow list. Ticks count from `#epochMs` and are 30
- * bits:
+ * wheel 37 hours; what lies beyond waits in one overflow list. Ticks count from `#epochMs` and are
+ * 30 bits:
  *
  *     tick   | level 2: 10 bits | level 1: 10 bits | level 0: 10 bits |
  *
  * A timer lies on the level of the highest bit group in which its tick differs from the cursor's.
- * Hence
- * slots never wrap round, everything on a level is due before anything on the next, timers of one
- * tick are
- * always in one slot, and the first set bit of the lowest occupied level is where the earliest
- * timer is.
- * Times are doubles and never rounded: the tick only chooses the slot, order within it is by
- * `whenMs`.
+ * Hence slots never wrap round, everything on a level is due before anything on the next, timers of
+ * one tick are always in one slot, and the first set bit of the lowest occupied level is where the
+ * earliest timer is. Times are doubles and never rounded: the tick only chooses the slot, order
+ * within it is by `whenMs`. Only a slot that fires is sorted; of the others the earliest is known.
  *
  * The links are not object fields but typed arrays, indexed by `TimerPlace.index`: no GC write
- * barriers,
- * and walking a list stays within a few cache lines.
+ * barriers, and walking a list stays within a few cache lines.
  */
 
 const TICKS_PER_MS = 8;
@@ -44,9 +38,16 @@ const INITIAL_CAPACITY = 4096;
 const REFIRES_PER_ADVANCE = 256;
 
 /**
- * Where a timer waits. An object of its own because timers come in many subclasses: the wheel
- * reads this one
- * field of them and all else is monomorphic. (Storing a double in a megamorphic field allocates.)
+ * Times that the earliest of a list is searched for before the list is sorted instead, which costs
+ * about as much as all of these together: whoever cancels the earliest again and again is served by
+ * order, whoever moves them by a search.
+ */
+const SEARCHES_BEFORE_SORT = 32;
+
+/**
+ * Where a timer waits. An object of its own because timers come in many subclasses: the wheel reads
+ * this one field of them and all else is monomorphic. (Storing a double in a megamorphic field
+ * allocates.)
  */
 class TimerPlace {
   whenMs: number = Infinity;
@@ -129,8 +130,15 @@ export class TimerWheel {
    */
   readonly #words = new Int32Array((LEVELS + 1) * 32);
   readonly #summary = new Int32Array(LEVELS + 1);
-  /** 1 where a list is not known to be in order of time. */
-  readonly #unsorted = new Uint8Array(FIRST_TIMER);
+  /** 0 where a list is in order of time, else 1 and how often its earliest was searched for. */
+  readonly #disorder = new Uint8Array(FIRST_TIMER);
+  /**
+   * Of a list without order: the index of its earliest timer, and that time, before which none of
+   * it is. Cancelled or moved, the timer at that index has another time; back at this one, it is
+   * again in this list.
+   */
+  readonly #earliest = new Int32Array(FIRST_TIMER);
+  readonly #earliestMs = new Float64Array(FIRST_TIMER);
   readonly #scratch: number[] = [];
   readonly #byTime = (a: number, b: number): number => {
     const x = this.#when[a] as number;
@@ -288,7 +296,7 @@ export class TimerWheel {
   #fireSlot(slot: number, nowMs: number): number {
     let fired = 0;
     for (;;) {
-      if (this.#unsorted[slot] === 1) this.#sort(slot);
+      if (this.#disorder[slot] !== 0) this.#sort(slot);
       const index = this.#next[slot] as number;
       if (index === slot || !((this.#when[index] as number) <= nowMs)) return fired;
       this.#unlink(index);
@@ -326,7 +334,8 @@ export class TimerWheel {
 
   #append(slot: number, index: number, whenMs: number): void {
     const last = this.#prev[slot] as number;
-    if ((this.#when[last] as number) > whenMs) this.#unsorted[slot] = 1;
+    const isLate = (this.#when[last] as number) > whenMs;
+    if (isLate || this.#disorder[slot] !== 0) this.#addDisordered(slot, index, whenMs, isLate);
     this.#next[last] = index;
     this.#prev[index] = last;
     this.#next[index] = slot;
@@ -337,6 +346,19 @@ export class TimerWheel {
       const level = slot >>> LEVEL_BITS;
       this.#summary[level] = (this.#summary[level] as number) | (1 << (word & 31));
     }
+  }
+
+  /** Notes the earliest of a list that has no order, or loses it by what is being added. */
+  #addDisordered(slot: number, index: number, whenMs: number, isLate: boolean): void {
+    if (this.#disorder[slot] === 0) {
+      const first = this.#next[slot] as number;
+      this.#earliest[slot] = first;
+      this.#earliestMs[slot] = this.#when[first] as number;
+    }
+    if (isLate) this.#disorder[slot] = 1;
+    if (whenMs > (this.#earliestMs[slot] as number)) return;
+    this.#earliest[slot] = index;
+    this.#earliestMs[slot] = whenMs;
   }
 
   #unlink(index: number): void {
@@ -350,7 +372,7 @@ export class TimerWheel {
 
   /** Clears the bits of a list that has become empty. */
   #markEmpty(slot: number): void {
-    this.#unsorted[slot] = 0;
+    this.#disorder[slot] = 0;
     const word = slot >>> 5;
     const bits = (this.#words[word] as number) & ~(1 << (slot & 31));
     this.#words[word] = bits;
@@ -363,6 +385,7 @@ export class TimerWheel {
     place.whenMs = Infinity;
     place.index = 0;
     this.#timers[index] = null;
+    this.#when[index] = Number.NaN;
     this.#next[index] = this.#free;
     this.#free = index;
     this.#size--;
@@ -382,9 +405,36 @@ export class TimerWheel {
   }
 
   #earliestOf(slot: number): number {
-    if (this.#unsorted[slot] === 1) this.#sort(slot);
+    if (this.#disorder[slot] !== 0) {
+      const earliestMs = this.#earliestMs[slot] as number;
+      if (this.#when[this.#earliest[slot] as number] === earliestMs) return earliestMs;
+      const searches = this.#disorder[slot] as number;
+      if (searches <= SEARCHES_BEFORE_SORT) {
+        this.#disorder[slot] = searches + 1;
+        return this.#searchEarliest(slot);
+      }
+      this.#sort(slot);
+    }
     const first = this.#next[slot] as number;
     return first === slot ? Infinity : (this.#when[first] as number);
+  }
+
+  /** Finds and notes the earliest of a list, which is not empty. @returns its time */
+  #searchEarliest(slot: number): number {
+    const next = this.#next;
+    const when = this.#when;
+    let earliest = next[slot] as number;
+    let earliestMs = when[earliest] as number;
+    for (let i = next[earliest] as number; i !== slot; i = next[i] as number) {
+      const whenMs = when[i] as number;
+      if (whenMs < earliestMs) {
+        earliest = i;
+        earliestMs = whenMs;
+      }
+    }
+    this.#earliest[slot] = earliest;
+    this.#earliestMs[slot] = earliestMs;
+    return earliestMs;
   }
 
   /** Empties a list and places each of its timers anew, in the order they lie. */
@@ -418,7 +468,7 @@ export class TimerWheel {
     }
     this.#next[last] = slot;
     this.#prev[slot] = last;
-    this.#unsorted[slot] = 0;
+    this.#disorder[slot] = 0;
     scratch.length = 0;
   }
 

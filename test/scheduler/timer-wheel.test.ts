@@ -177,6 +177,34 @@ describe("TimerWheel", () => {
     expect(ids()).toEqual([0, 1, 2, 3]);
   });
 
+  it("knows the earliest of many in one slot, however they come, move and go", () => {
+    for (const fromMs of [0.03, 200, 5 * 131_072, 40 * HOUR]) {
+      const count = 500;
+      const { wheel, timers, t } = setUp(count);
+      const slotMs = fromMs < 1 ? 0.09 : 100;
+      const timeOf = (n: number): number => fromMs + (((n * 7_919) % 1_009) / 1_009) * slotMs;
+      const check = (): void =>
+        expect(wheel.nextMs()).toBe(Math.min(...timers.map(({ whenMs }) => whenMs)));
+      const earliest = (): Recorder =>
+        timers.reduce((a, b) => (b.whenMs < a.whenMs ? b : a)) as Recorder;
+      for (const timer of timers) wheel.arm(timer, timeOf(timer.id));
+      check();
+      for (let i = 0; i < 300; i++) {
+        const timer = earliest();
+        const wasMs = timer.whenMs;
+        wheel.cancel(timer);
+        // Stretches of cancellations alone, then moves, also back to where it was.
+        if (i % 100 < 50) check();
+        if (i % 100 >= 50 || i % 3 === 0) wheel.arm(t((i * 31) % count), timeOf(i * 17));
+        if (i % 7 === 0) {
+          wheel.arm(t((i * 13) % count), timeOf(i) - slotMs / 2_000);
+          wheel.arm(timer, wasMs);
+        }
+        check();
+      }
+    }
+  });
+
   it("grows past its first capacity", () => {
     const { wheel, timers, ids } = setUp(20_000);
     for (const timer of timers) wheel.arm(timer, 1 + (20_000 - timer.id) * 0.7);
