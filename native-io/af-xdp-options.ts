@@ -28,8 +28,9 @@ export interface AfXdpOptions {
   /** Name of an interface that carries Ethernet and is up: `"eth0"`. */
   readonly interface: string;
   /**
-   * The stack's IPv4 addresses, 1 to 16: `["10.0.0.2"]`. The kernel must not have them on this
-   * interface. A broadcast address is received only if it is among them.
+   * The stack's IPv4 addresses, 1 to 16: `["10.0.0.2"]`. One that the kernel has on this interface
+   * is EINVAL without `ports`: it would take SSH away from the machine. A broadcast address is
+   * received only if it is among them.
    */
   readonly addresses: readonly string[];
   /**

@@ -2,6 +2,7 @@
 // Opening an AF_XDP driver: socket, memory, rings, program and binding, in the order in which the
 // kernel wants them.
 
+#include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "af-xdp.h"
 #include "net-namespace.h"
@@ -55,7 +57,9 @@ std::unique_ptr<AfXdp> AfXdp::Open(const AfXdpOptions& options, Failure* failure
 }
 
 bool AfXdp::OpenIn(const AfXdpOptions& options, Failure* failure) {
-  if (!OpenSocket(failure) || !LookAtLink(options, failure)) return false;
+  if (!OpenSocket(failure) || !LookAtLink(options, failure) || !SparesKernel(options, failure)) {
+    return false;
+  }
   if (!SetMemory(options, failure) || !SetRings(failure)) return false;
   const XdpFilter filter{mac_, options.addresses, options.ports};
   // The program first: zero-copy needs it. Until the queue is directed all goes to the kernel.
@@ -107,6 +111,25 @@ bool AfXdp::LookAtLink(const AfXdpOptions& options, Failure* failure) {
   trusts_unfinished_ = options.trust_unfinished < 0 ? IsVeth(control.get(), interface_)
                                                     : options.trust_unfinished == 1;
   return AdmitStation(link, options, failure);
+}
+
+// Without ports all that is for an address becomes ours: of one that the kernel has here that would
+// be SSH as well, and ARP.
+bool AfXdp::SparesKernel(const AfXdpOptions& options, Failure* failure) const {
+  if (!options.ports.empty()) return true;
+  std::vector<uint32_t> kernels;
+  if (!ReadAddresses(interface_, &kernels, failure)) return false;
+  for (const uint32_t address : options.addresses) {
+    if (std::find(kernels.begin(), kernels.end(), address) == kernels.end()) continue;
+    char text[INET_ADDRSTRLEN];
+    inet_ntop(AF_INET, &address, text, sizeof(text));
+    failure->Set(EINVAL, std::string("addresses: ") + text + " is the kernel's on interface " +
+                             interface_ +
+                             ", which would lose all connections to it; give one that the kernel "
+                             "does not have, or name in ports those that are the stack's");
+    return false;
+  }
+  return true;
 }
 
 // Asks the NIC to let an address of our own through its filter.

@@ -60,6 +60,7 @@ class AfXdp final : public Driver {
   bool OpenIn(const AfXdpOptions& options, Failure* failure);
   bool OpenSocket(Failure* failure);
   bool LookAtLink(const AfXdpOptions& options, Failure* failure);
+  bool SparesKernel(const AfXdpOptions& options, Failure* failure) const;
   bool AdmitStation(const LinkInfo& link, const AfXdpOptions& options, Failure* failure);
   bool SetMemory(const AfXdpOptions& options, Failure* failure);
   bool SetRings(Failure* failure);

@@ -3,6 +3,7 @@
 #include "link-info.h"
 
 #include <arpa/inet.h>
+#include <ifaddrs.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <sys/ioctl.h>
@@ -87,6 +88,26 @@ bool SetLinkMtu(int fd, const std::string& name, int mtu, Failure* failure) {
   ifreq request = RequestFor(name);
   request.ifr_mtu = mtu;
   return ioctl(fd, SIOCSIFMTU, &request) == 0 || Refused(name, "mtu", failure);
+}
+
+bool ReadAddresses(const std::string& name, std::vector<uint32_t>* addresses, Failure* failure) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) {
+    failure->Set(errno,
+                 "reading the addresses of interface " + name + " failed: " + std::strerror(errno));
+    return false;
+  }
+  for (const ifaddrs* each = all; each != nullptr; each = each->ifa_next) {
+    if (each->ifa_addr == nullptr || each->ifa_addr->sa_family != AF_INET) continue;
+    // An address with a label of its own is told under that: "eth0:1".
+    const std::string label = each->ifa_name;
+    if (label.substr(0, label.find(':')) != name) continue;
+    sockaddr_in address;
+    std::memcpy(&address, each->ifa_addr, sizeof(address));
+    addresses->push_back(address.sin_addr.s_addr);
+  }
+  freeifaddrs(all);
+  return true;
 }
 
 bool SetLinkAddress(int fd, const std::string& name, uint32_t address, uint32_t netmask,

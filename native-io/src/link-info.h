@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "driver-contract.h"
 
@@ -27,6 +28,10 @@ bool ReadLink(int fd, const std::string& name, LinkInfo* link, Failure* failure)
 bool ReadEthernet(int fd, const std::string& name, LinkInfo* link, Failure* failure);
 bool SetLinkUp(int fd, const std::string& name, Failure* failure);
 bool SetLinkMtu(int fd, const std::string& name, int mtu, Failure* failure);
+
+// The IPv4 addresses that the kernel has on an interface of the calling thread's namespace, in
+// network byte order.
+bool ReadAddresses(const std::string& name, std::vector<uint32_t>* addresses, Failure* failure);
 
 // Gives the kernel's end an IPv4 address; both arguments in network byte order.
 bool SetLinkAddress(int fd, const std::string& name, uint32_t address, uint32_t netmask,

@@ -243,6 +243,19 @@ describeWithNic("af_xdp beside the kernel", () => {
       expect(error.message).toMatch(/nic has an XDP program already: of another af_xdp driver/);
     });
 
+    it("an address that the kernel has there is EINVAL, unless ports are given", () => {
+      netns.ip("addr add 10.0.0.4/32 dev nic label nic:1");
+      for (const address of ["10.0.0.3", "10.0.0.4"]) {
+        const error = errorOf({ addresses: ["10.0.0.2", address] });
+        expect(error).toMatchObject({ code: "EINVAL", syscall: "driver.open" });
+        expect(error.message).toContain(`addresses: ${address} is the kernel's on interface nic`);
+        expect(error.message).toMatch(/give one that the kernel does not have, or name in ports/);
+        expect(hasProgram()).toBe(false);
+        open({ addresses: [address], ports: [80] }).close();
+      }
+      netns.ip("addr del 10.0.0.4/32 dev nic");
+    });
+
     it("a queue that there is not is EINVAL naming the command that tells", () => {
       const error = errorOf({ queue: 63 });
       expect(error).toMatchObject({ code: "EINVAL" });
