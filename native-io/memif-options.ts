@@ -85,8 +85,7 @@ export function checkMemif(options: MemifOptions): AddonMemifOptions {
     throw invalid("role", `must be "server" or "client", got ${JSON.stringify(role)}`);
   }
   const mtu = integer("mtu", options.mtu ?? 1500, 68, 65_521);
-  const ringSlots = slots("ringSlots", options.ringSlots ?? 1024);
-  if (ringSlots > RING_SLOTS_MAX) throw invalid("ringSlots", `must be ${RING_SLOTS_MAX} at most`);
+  const ringSlots = slots("ringSlots", options.ringSlots ?? 1024, RING_SLOTS_MAX);
   const bufferBytes = integer("bufferBytes", options.bufferBytes ?? 2048, 128, 65_536);
   if (bufferBytes % 64 !== 0) throw invalid("bufferBytes", "must be a multiple of 64");
   if (2 * ringSlots * bufferBytes > MEMORY_MAX) {

@@ -34,12 +34,12 @@ export function integer(name: string, value: number, low: number, high: number):
   throw invalid(name, `must be an integer from ${low} to ${high}, got ${value}`);
 }
 
-/** A depth of a ring: a power of two. */
-export function slots(name: string, value: number): number {
+/** A depth of a ring: a power of two, at most `most`. */
+export function slots(name: string, value: number, most: number = SLOTS_MAX): number {
   if (typeof value !== "number") throw wrongType(name, "a number", value);
   const isPowerOfTwo = Number.isInteger(value) && (value & (value - 1)) === 0;
-  if (isPowerOfTwo && value >= SLOTS_MIN && value <= SLOTS_MAX) return value;
-  throw invalid(name, `must be a power of two from ${SLOTS_MIN} to ${SLOTS_MAX}, got ${value}`);
+  if (isPowerOfTwo && value >= SLOTS_MIN && value <= most) return value;
+  throw invalid(name, `must be a power of two from ${SLOTS_MIN} to ${most}, got ${value}`);
 }
 
 /** True or false. */

@@ -42,7 +42,9 @@ export function readResults(file: string): Results {
     const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
     const reason = isMissing
       ? `no such file; \`npm run bench -- --json ${file}\` writes one`
-      : (error as Error).message;
+      : error instanceof SyntaxError
+        ? `no JSON, or cut short (${error.message}); \`npm run bench -- --json ${file}\` writes it anew`
+        : (error as Error).message;
     throw new Error(`${file}: ${reason}`);
   }
   if (typeof results !== "object" || results === null || !Array.isArray(results.suites)) {

@@ -31,7 +31,12 @@ export function peek(stream: Stream): Uint8Array {
 export function consume(stream: Stream, count: number): void {
   const { consume: call } = stream.calls;
   checkReader(stream, call);
-  stream.flow.consume(checkInteger(call, "count", count, 0, stream.flow.viewedBytes));
+  const { viewedBytes } = stream.flow;
+  if (checkInteger(call, "count", count, 0, Number.MAX_SAFE_INTEGER) > viewedBytes) {
+    const peeked = viewedBytes === 0 ? "nothing: call it first" : `${viewedBytes} bytes`;
+    invalid(call, `count must be at most what peek has shown, ${peeked}; got ${count}`);
+  }
+  stream.flow.consume(count);
   stream.kick();
 }
 

@@ -1,9 +1,11 @@
 // The page that `npm run bench -- report` makes.
 
+import { writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { pageOf } from "../../bench/report.ts";
 import { type Figure, ratios, summaryOf, verdictOn } from "../../bench/support/figure.ts";
-import type { Results } from "../../bench/support/results.ts";
+import { type Results, readResults } from "../../bench/support/results.ts";
+import { TestFolder } from "../support/folder.ts";
 
 const FIGURE: Figure = {
   name: "echo <64> & more: rate",
@@ -92,6 +94,7 @@ describe("figures", () => {
 });
 
 describe("the report", () => {
+  const folder = new TestFolder();
   const page = pageOf([RUN, { ...RUN, startedAt: "2026-02-02T03:04:05.678Z" }]);
 
   it("is well-formed, whatever the names hold", () => {
@@ -137,6 +140,15 @@ describe("the report", () => {
     expect(page).not.toContain("absent");
     expect(page.match(/<svg/g)).toHaveLength(4);
     expect(page).not.toMatch(/NaN|undefined|Infinity/);
+  });
+
+  it("is not made of a file that is no JSON: the error names it, and what writes one", () => {
+    const file = folder.file("broken.json");
+    writeFileSync(file, '{"version": 1, "sui');
+    const expected = new RegExp(
+      `^${file}: no JSON, or cut short .*npm run bench -- --json ${file}`,
+    );
+    expect(() => readResults(file)).toThrow(expected);
   });
 
   it("has colours for light and for dark", () => {
