@@ -5,12 +5,11 @@
 // drifts does not favour anyone. inside.ts and turns.ts are the other half, in the namespaces.
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { whyNoNativeDriver } from "../../src/index.ts";
 import { type Figure, type Goal, summaryOf } from "./figure.ts";
+import { withFolder } from "./folder.ts";
 import type { Load, Metric, Sample } from "./load.ts";
 import { allowedProcessors, compileProgram, enterCommand, missingTools } from "./machine.ts";
 import { chosen } from "./only.ts";
@@ -131,8 +130,7 @@ async function compare(comparison: Comparison, pace: Pace): Promise<Outcome> {
   if (reason !== null) throw new Error(`the suite ${suite} needs the native addon: ${reason}`);
   const processors = checkMachine(suite);
   const peers = providePeers(pace);
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-bench-"));
-  try {
+  return withFolder(async (folder) => {
     const compiled = PROGRAMS.map((name) => [name, compileProgram(folder, name)] as const);
     const { samples, notes } = await runInside({
       suite,
@@ -148,9 +146,7 @@ async function compare(comparison: Comparison, pace: Pace): Promise<Outcome> {
       figures: figuresOf(comparison, samples, pace.only),
       notes: [...peers.notes, ...notes],
     };
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function checkMachine(suite: string): readonly number[] {

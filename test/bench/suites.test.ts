@@ -1,13 +1,13 @@
 // Every suite runs, with settings so small that the figures say nothing: so that none rots.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { ALIASES, SUITES } from "../../bench/suites.ts";
 import type { Results } from "../../bench/support/results.ts";
 import { ROOT } from "../../tools/project.ts";
+import { TestFolder } from "../support/folder.ts";
 
 /** Suites that find nothing to do on a machine that lends no network namespaces. */
 const NEED_NAMESPACES = ["echo", "kernel", "connect", "bulk", "memif", "scale"];
@@ -40,7 +40,7 @@ function whyNoNamespaces(): string | null {
 const SUITE_MS = 180_000;
 
 describe("npm run bench", () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-bench-test-"));
+  const folder = new TestFolder();
   const noNamespaces = whyNoNamespaces();
   let help: Outcome = { code: null, out: "", err: "" };
   beforeAll(() => {
@@ -49,14 +49,13 @@ describe("npm run bench", () => {
     const addon = path.join(ROOT, "native-io", "build", "Release", "caraway_native_io.node");
     if (existsSync(addon)) process.env["CARAWAY_NATIVE_IO"] ??= addon;
   }, 120_000);
-  afterAll(() => rmSync(folder, { recursive: true }));
 
   for (const name of Object.keys(SUITES)) {
     const needsMore = noNamespaces !== null && NEED_NAMESPACES.includes(name);
     it.skipIf(needsMore)(
       `runs the suite ${name} and keeps every run of every figure`,
       () => {
-        const file = path.join(folder, `${name}.json`);
+        const file = folder.file(`${name}.json`);
         const { code, out, err } = bench(name, "--tiny", "--json", file);
         expect(code, err).toBe(0);
         const { version, suites } = JSON.parse(readFileSync(file, "utf8")) as Results;

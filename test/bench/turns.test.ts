@@ -1,15 +1,14 @@
 // How those that are compared take turns: with servers and loads that are shell commands.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { existsSync } from "node:fs";
+import { describe, expect, it } from "vitest";
 import { type Comparison, figuresOf, type Server } from "../../bench/support/comparison.ts";
 import { type Load, RATE } from "../../bench/support/load.ts";
 import { allowedProcessors } from "../../bench/support/machine.ts";
 import { PACES } from "../../bench/support/pace.ts";
 import { takeTurns } from "../../bench/support/turns.ts";
+import { TestFolder } from "../support/folder.ts";
 
 const RESULT = {
   bytesPerSecond: 64_000,
@@ -39,8 +38,7 @@ function server(name: string, more: Partial<Server> = {}): Server {
 const hasTaskset = spawnSync("taskset", ["--version"]).status === 0;
 
 describe.skipIf(!hasTaskset)("a comparison", () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-turns-"));
-  afterAll(() => rmSync(folder, { recursive: true }));
+  const folder = new TestFolder();
 
   async function compare(servers: readonly Server[], only: readonly string[] = []) {
     const comparison: Comparison = {
@@ -58,7 +56,7 @@ describe.skipIf(!hasTaskset)("a comparison", () => {
       pace: { ...PACES.tiny, turns: 2, only },
       programs: {},
       peers: {},
-      folder,
+      folder: folder.path,
       serverProcessor: processor,
       loadProcessor: processor,
       there: [],
@@ -129,7 +127,7 @@ describe.skipIf(!hasTaskset)("a comparison", () => {
   });
 
   it("prepares before and restores after each visit", async () => {
-    const file = path.join(folder, "prepared");
+    const file = folder.file("prepared");
     const { samples } = await compare([
       server("peer", {
         prepare: `test ! -e ${file}; touch ${file}`,

@@ -2,11 +2,10 @@
 // The echo servers of README.md's "Coming from ...", each run as it stands there, on a port of its
 // own, and asked over the kernel's sockets.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   go,
   isNetError,
@@ -19,6 +18,7 @@ import {
 } from "../../src/index.ts";
 import { MODULES } from "../../tools/public-api.ts";
 import { pattern, soon } from "../socket/support/helpers.ts";
+import { TestFolder } from "../support/folder.ts";
 import { Program, ROOT } from "../support/program.ts";
 
 const CONNECTIONS = 5;
@@ -75,8 +75,7 @@ function* ask(port: number, seed: number): Operation<void> {
 }
 
 describe("the echo server of", () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = new TestFolder();
 
   it("each vocabulary is there", () => {
     expect(servers().map(([name]) => name)).toEqual(["libdill", "mTCP", "Winsock", "Node's net"]);
@@ -85,7 +84,7 @@ describe("the echo server of", () => {
   it.each(servers())("%s", async (name, code) => {
     await run(function* () {
       const port = yield* freePort();
-      const file = path.join(folder, `${name.replace(/\W/g, "")}.mts`);
+      const file = folder.file(`${name.replace(/\W/g, "")}.mts`);
       writeFileSync(file, asProgram(code, port));
       const server = Program.start(process.execPath, ["--import", "tsx", file]);
       try {

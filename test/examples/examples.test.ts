@@ -1,9 +1,10 @@
 // Each example as a user runs it: what it prints, how it ends. R1: see test/support/program.ts.
 
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { TestFolder } from "../support/folder.ts";
 import { Program, ROOT } from "../support/program.ts";
 
 const EXAMPLES = readdirSync(path.join(ROOT, "examples"))
@@ -156,8 +157,7 @@ describe("ipc-echo", () => {
 });
 
 describe("lossy-link", () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-"));
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const folder = new TestFolder();
 
   it("delivers every byte, and the same seed gives the same run", async () => {
     const args = ["--loss", "0.05", "--bytes", "200000", "--trace", "3"];
@@ -172,7 +172,7 @@ describe("lossy-link", () => {
   });
 
   it("writes a capture", async () => {
-    const file = path.join(folder, "x.pcap");
+    const file = folder.file("x.pcap");
     const { code } = await run("lossy-link", "--bytes", "1000", "--pcap", file);
     expect(code).toBe(0);
     expect(existsSync(file)).toBe(true);

@@ -6,6 +6,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type DriverError, openNativeDriver } from "../../src/link/native-driver.ts";
+import { TestFolder } from "../support/folder.ts";
 import { describeWithNic, NetNs } from "../support/netns.ts";
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
@@ -42,6 +43,7 @@ function openElsewhere(
 }
 
 describe("options of native drivers", () => {
+  const folder = new TestFolder();
   const nic = { driver: "af_packet", interface: "nosuch0" } as const;
   const xdp = { driver: "af_xdp", interface: "nosuch0", addresses: ["10.0.0.2"] } as const;
   const cases: readonly (readonly [object, string, RegExp])[] = [
@@ -77,6 +79,11 @@ describe("options of native drivers", () => {
     [{ driver: "tap", kernelAddress: "10.9.0.1" }, "EINVAL", /kernelAddress/],
     [{ driver: "tap", kernelAddress: "10.9.0.256/24" }, "EINVAL", /kernelAddress/],
     [{ driver: "tap", mtu: 60 }, "EINVAL", /mtu/],
+    [
+      { driver: "memif", socket: "@x", role: "client", ringSlots: 32_768 },
+      "EINVAL",
+      /ringSlots must be a power of two from 16 to 16384, got 32768/,
+    ],
     [{ driver: "tap", rxSlots: 64 }, "EINVAL", /rxSlots is no option/],
   ];
   for (const [options, code, message] of cases) {
@@ -108,7 +115,7 @@ describe("options of native drivers", () => {
   });
 
   it("an addon that does not load is ENOSYS with the reason", () => {
-    const file = path.join("/tmp", `caraway-${process.pid}-not-an-addon.node`);
+    const file = folder.file("not-an-addon.node");
     writeFileSync(file, "not an addon");
     expect(openElsewhere(nic, { CARAWAY_NATIVE_IO: file })).toMatch(/^ENOSYS .*does not load/);
   });

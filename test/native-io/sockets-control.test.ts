@@ -1,8 +1,6 @@
 // The calls that make, name and question sockets; addresses of AF_UNIX; network namespaces.
 
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
+import { existsSync, rmSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import {
   AF_INET,
@@ -29,6 +27,7 @@ import {
   SOCK_DGRAM,
   SOCK_STREAM,
 } from "../../native-io/sockets.ts";
+import { TestFolder } from "../support/folder.ts";
 import { describeWithNic, NetNs, ownNamespace } from "../support/netns.ts";
 import {
   describeWithSockets,
@@ -60,6 +59,7 @@ const STATE_ESTABLISHED = 1;
 const STATE_LISTEN = 10;
 
 describeWithSockets("calls on sockets of the kernel", () => {
+  const folder = new TestFolder();
   let poller: Poller;
   beforeEach(() => {
     poller = new Poller();
@@ -125,8 +125,7 @@ describeWithSockets("calls on sockets of the kernel", () => {
     });
 
     it("of AF_UNIX may be paths", () => {
-      const folder = mkdtempSync(path.join(tmpdir(), "caraway-"));
-      const file = path.join(folder, "socket");
+      const file = folder.file("socket");
       const listener = poller.listen(sockaddrUn(file));
       expect(existsSync(file)).toBe(true);
       expect(poller.name(listener)).toEqual(sockaddrUn(file));
@@ -135,7 +134,7 @@ describeWithSockets("calls on sockets of the kernel", () => {
       const server = poller.take(poller.accept(listener));
       poller.send(client, "through a file");
       expect(textOf(poller.receive(server, 14))).toBe("through a file");
-      rmSync(folder, { recursive: true });
+      rmSync(file);
       const late = poller.open(AF_UNIX, SOCK_STREAM);
       expect(poller.addon.socketConnect(poller.handle, late, sockaddrUn(file))).toBe(ENOENT);
     });

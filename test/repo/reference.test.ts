@@ -1,9 +1,8 @@
 // The reference: what its pages say of a small module, and that a stale page is found.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { projectOfFiles, ROOT } from "../../tools/project.ts";
 import { layOut, table, wrap } from "../../tools/reference/markdown.ts";
 import { readThrows } from "../../tools/reference/throws.ts";
@@ -13,6 +12,7 @@ import {
   referencePages,
   writeReference,
 } from "../../tools/reference.ts";
+import { TestFolder } from "../support/folder.ts";
 
 const ENTRY = "src/zz-entry.ts";
 
@@ -222,10 +222,9 @@ describe("Markdown", () => {
 });
 
 describe("the committed pages", () => {
-  const root = mkdtempSync(path.join(tmpdir(), "caraway-reference-"));
-  afterAll(() => rmSync(root, { recursive: true }));
+  const folder = new TestFolder();
   const messages = (pages: ReadonlyMap<string, string>): string[] =>
-    checkReference(root, pages).map((each) => `${each.file}: ${each.message}`);
+    checkReference(folder.path, pages).map((each) => `${each.file}: ${each.message}`);
 
   it("are found when missing, stale, or of something that is gone", () => {
     const pages = new Map([
@@ -237,17 +236,17 @@ describe("the committed pages", () => {
       `${REFERENCE}/README.md: is missing: ${hint}`,
       `${REFERENCE}/tcp.md: is missing: ${hint}`,
     ]);
-    writeReference(root, pages);
+    writeReference(folder.path, pages);
     expect(messages(pages)).toEqual([]);
-    writeFileSync(path.join(root, REFERENCE, "tcp.md"), "# TCP by hand\n");
-    writeFileSync(path.join(root, REFERENCE, "old.md"), "# Old\n");
+    writeFileSync(path.join(folder.path, REFERENCE, "tcp.md"), "# TCP by hand\n");
+    writeFileSync(path.join(folder.path, REFERENCE, "old.md"), "# Old\n");
     expect(messages(pages)).toEqual([
       `${REFERENCE}/old.md: tells of nothing that there is: ${hint}`,
       `${REFERENCE}/tcp.md: is out of date: ${hint}`,
     ]);
-    writeReference(root, pages);
-    expect(readdirSync(path.join(root, REFERENCE)).sort()).toEqual(["README.md", "tcp.md"]);
-    expect(readFileSync(path.join(root, REFERENCE, "tcp.md"), "utf8")).toBe("# TCP\n");
+    writeReference(folder.path, pages);
+    expect(readdirSync(path.join(folder.path, REFERENCE)).sort()).toEqual(["README.md", "tcp.md"]);
+    expect(readFileSync(path.join(folder.path, REFERENCE, "tcp.md"), "utf8")).toBe("# TCP\n");
   });
 
   it("say nothing of the machine that made them, and are made the same again", () => {

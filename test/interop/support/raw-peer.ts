@@ -3,13 +3,12 @@
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { until } from "effection";
-import { afterAll, beforeAll } from "vitest";
+import { beforeAll } from "vitest";
 import type { Operation } from "../../../src/index.ts";
+import { TestFolder } from "../../support/folder.ts";
 
 const SOURCE = path.join(import.meta.dirname, "raw-peer.c");
 
@@ -88,13 +87,11 @@ export function hashOf(bytes: Uint8Array): string {
 
 /** Builds the program for the tests of a file. @returns what starts one */
 export function rawPeersForTests(): () => Promise<RawPeer> {
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-raw-peer-"));
-  const binary = path.join(folder, "raw-peer");
+  const folder = new TestFolder();
   beforeAll(() => {
-    const args = ["-O1", "-Wall", "-Wextra", "-Werror", "-o", binary, SOURCE];
+    const args = ["-O1", "-Wall", "-Wextra", "-Werror", "-o", folder.file("raw-peer"), SOURCE];
     const { status, stderr } = spawnSync("cc", args, { encoding: "utf8" });
     if (status !== 0) throw new Error(`cc: ${stderr}`);
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
-  return () => RawPeer.start(binary);
+  return () => RawPeer.start(folder.file("raw-peer"));
 }

@@ -2,11 +2,10 @@
 // peer.c as a program: built once per test file, started with a mode and a path.
 
 import { spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, beforeAll, it } from "vitest";
+import { beforeAll, it } from "vitest";
 import type { Operation } from "../../../src/index.ts";
+import { TestFolder } from "../../support/folder.ts";
 import { Program } from "../../support/program.ts";
 import { type Scene, scene } from "./scene.ts";
 
@@ -14,7 +13,7 @@ const SOURCE = path.join(import.meta.dirname, "peer.c");
 
 /** Starts programs that speak with local sockets. */
 export class Peers {
-  readonly #folder: string = mkdtempSync(path.join(tmpdir(), "caraway-peer-"));
+  readonly #folder = new TestFolder();
   readonly #started: Program[] = [];
 
   /** Builds peer.c. */
@@ -47,11 +46,6 @@ export class Peers {
     return scene(body, () => this.#stop());
   }
 
-  /** Removes what was built. */
-  remove(): void {
-    rmSync(this.#folder, { recursive: true });
-  }
-
   async #stop(): Promise<void> {
     for (const program of this.#started.splice(0)) {
       program.signal("SIGKILL");
@@ -60,7 +54,7 @@ export class Peers {
   }
 
   get #binary(): string {
-    return path.join(this.#folder, "peer");
+    return this.#folder.file("peer");
   }
 }
 
@@ -68,7 +62,6 @@ export class Peers {
 export function peersForTests(): Peers {
   const peers = new Peers();
   beforeAll(() => peers.build());
-  afterAll(() => peers.remove());
   return peers;
 }
 

@@ -1,11 +1,10 @@
 // memif-peer.c as a program: built once per test file, told what to do by its arguments.
 
 import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import path from "node:path";
-import { afterAll, afterEach, beforeAll } from "vitest";
+import { afterEach, beforeAll } from "vitest";
 import type { NativeDriver } from "../../../src/link/native-driver.ts";
+import { TestFolder } from "../../support/folder.ts";
 import { untilLater } from "./memif-pair.ts";
 
 const SOURCE = path.join(import.meta.dirname, "memif-peer.c");
@@ -83,20 +82,18 @@ export class MemifPeer {
 
 /** Builds the program for the tests of a file. @returns what starts one */
 export function memifPeersForTests(): (script: string) => MemifPeer {
-  const folder = mkdtempSync(path.join(tmpdir(), "caraway-memif-peer-"));
-  const binary = path.join(folder, "memif-peer");
+  const folder = new TestFolder();
   const peers: MemifPeer[] = [];
   beforeAll(() => {
-    const args = ["-O1", "-Wall", "-Wextra", "-Werror", "-o", binary, SOURCE];
+    const args = ["-O1", "-Wall", "-Wextra", "-Werror", "-o", folder.file("memif-peer"), SOURCE];
     const { status, stderr } = spawnSync("cc", args, { encoding: "utf8", env: ENVIRONMENT });
     if (status !== 0) throw new Error(`cc: ${stderr}`);
   });
   afterEach(() => {
     for (const peer of peers.splice(0)) peer.child.kill("SIGKILL");
   });
-  afterAll(() => rmSync(folder, { recursive: true }));
   return (script) => {
-    const peer = new MemifPeer(binary, script);
+    const peer = new MemifPeer(folder.file("memif-peer"), script);
     peers.push(peer);
     return peer;
   };
