@@ -110,8 +110,8 @@ const RECEIVING: readonly Scenario[] = [
     "refuses to consume more than peek shows: EINVAL, and what is no count",
     function* (net) {
       const { client, server } = yield* connected(net);
-      yield* client.send(Uint8Array.of(1, 2), soon());
       expect(() => server.consume(1)).toThrow(/what peek has shown, nothing: call it first; got 1/);
+      yield* client.send(Uint8Array.of(1, 2), soon());
       yield* peeked(server, 2);
       expect(() => server.consume(3)).toThrow(/what peek has shown, 2 bytes; got 3/);
       for (const count of [3, -1, 0.5, Number.NaN]) {
