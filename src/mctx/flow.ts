@@ -84,7 +84,7 @@ export class Flow implements StreamFlow {
   nextHop: IpAddress;
   /** The listener while this connection is half-open or waits to be accepted. */
   listener: ListenerRecord | null;
-  /** The handle, null while nobody holds one (half-open, unaccepted, TIME-WAIT). */
+  /** The handle, null while nobody holds one (half-open, unaccepted, most in TIME-WAIT). */
   sink: FlowSink | null;
   /** The marks that follow, as bits: a million flows would have five words each for them. */
   #marks: number;
@@ -133,6 +133,13 @@ export class Flow implements StreamFlow {
     this.timer ??= new FlowTimer(this);
     // Earlier than needed: let it fire in vain once instead of moving it for every segment.
     if (this.timer.isArmed && this.timer.whenMs <= atMs) return;
+    this.owner.timers.arm(this.timer, atMs);
+  }
+
+  /** Sees to it that the timer fires at `atMs`, and not before. */
+  armAt(atMs: number): void {
+    this.timer ??= new FlowTimer(this);
+    if (this.timer.isArmed && this.timer.whenMs === atMs) return;
     this.owner.timers.arm(this.timer, atMs);
   }
 

@@ -7,12 +7,13 @@ import { CLOSED } from "../tcp/state.ts";
 import { output } from "../tcp/tcp-out.ts";
 import { nextTimeout } from "../tcp/timers.ts";
 import type { Flow } from "./flow.ts";
-import { REST_AFTER_MS } from "./resting-flows.ts";
+import { REST_AFTER_MS, type RestingFlows } from "./resting-flows.ts";
 import type { Transmitter } from "./tx.ts";
 
 /** The flows to send for at the end of a round. */
 export class Outbox {
   readonly #tx: Transmitter;
+  readonly #resting: RestingFlows;
   // Two arrays in turn, with counts beside them: setting the length of an array, in every round,
   // would be the dearest thing that a round does.
   #queued: (Flow | null)[];
@@ -23,8 +24,9 @@ export class Outbox {
   /** Set when the ring had no room for a segment. */
   #isRingFull: boolean;
 
-  constructor(tx: Transmitter) {
+  constructor(tx: Transmitter, resting: RestingFlows) {
     this.#tx = tx;
+    this.#resting = resting;
     this.#queued = [];
     this.#queuedCount = 0;
     this.#spare = [];
@@ -76,6 +78,7 @@ export class Outbox {
       const { tcb } = flow;
       output(tcb, nowMs);
       if (flow.isGone) continue;
+      if (flow.isTimeWait && flow.sink === null && this.#resting.offer(flow, nowMs)) continue;
       const at = nextTimeout(tcb);
       flow.armBy(at === Number.POSITIVE_INFINITY ? nowMs + REST_AFTER_MS : at);
     }

@@ -89,12 +89,12 @@ export class Stack implements TcbHost, FlowOwner {
     this.#flows = new FlowTable(secrets.flowSeed);
     this.#listeners = new ListenerTable(limits.maxListeners);
     this.#addresses = new SharedAddresses();
-    this.#ports = new LocalPorts(secrets, limits, this.#flows, this.#listeners);
     this.#datagrams = new Datagrams(network, secrets, limits, this.#flows);
     this.#opening = new OpeningFlows();
     this.timeWait = new FlowList();
-    this.#outbox = new Outbox(network.tx);
     this.#resting = new RestingFlows();
+    this.#outbox = new Outbox(network.tx, this.#resting);
+    this.#ports = new LocalPorts(secrets, limits, this.#flows, this.#listeners, this.#resting);
     this.#replacedNxt = null;
     this.#housekeeping = new Alarm();
     this.#receiver = new Receiver(network, this, this.#datagrams);
@@ -154,10 +154,14 @@ export class Stack implements TcbHost, FlowOwner {
     const nextHop = this.network.nextHop(remote);
     if (nextHop === null) return ENETUNREACH;
     const local = this.network.address;
-    const port = localPort !== 0 ? localPort : this.#ports.ephemeral(local, remote, remotePort);
+    const ports = this.#ports;
+    const port = localPort || ports.ephemeral(local, remote, remotePort, nowMs);
     if (port === 0) return EADDRNOTAVAIL;
-    if (!this.#ports.isFree(local, port, remote, remotePort)) return EADDRINUSE;
-    const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs);
+    if (!ports.isFree(local, port, remote, remotePort, nowMs)) return EADDRINUSE;
+    const old = this.findFlow(local, port, remote, remotePort);
+    const oldNxt = old === null ? null : this.#resting.reopens(old, nowMs);
+    if (old !== null) this.#remove(old);
+    const flow = this.#createFlow(local, port, remote, remotePort, nextHop, config, nowMs, oldNxt);
     flow.sink = sink;
     this.#opening.add(flow);
     openActive(flow.tcb, nowMs);
@@ -380,6 +384,8 @@ export class Stack implements TcbHost, FlowOwner {
 
   flowTimeout(flow: Flow, nowMs: number): void {
     this.nowMs = nowMs;
+    // Of those at rest only one in TIME-WAIT has a timer, and its time is over.
+    if (flow.awake === null) return this.#remove(flow);
     const { tcb } = flow;
     const at = nextTimeout(tcb);
     // The timer is re-armed lazily: it may fire before anything is due.
@@ -468,6 +474,7 @@ export class Stack implements TcbHost, FlowOwner {
   #remove(flow: Flow): void {
     if (!this.#flows.remove(flow)) return;
     flow.isGone = true;
+    if (flow.awake === null) this.#resting.drop(flow);
     flow.disarm();
     this.#opening.remove(flow);
     if (flow.isTimeWait) this.timeWait.remove(flow);

@@ -5,6 +5,12 @@
 export interface TcpConfig {
   /** Maximum segment lifetime, ms; TIME-WAIT lasts twice this. */
   readonly mslMs: number;
+  /**
+   * How long a port rests in TIME-WAIT before we may use it for a new connection to the same peer,
+   * ms, if the old one had timestamps, by which the peer tells both apart. `2 * mslMs`: never. 1 s
+   * as Linux.
+   */
+  readonly timeWaitReuseMs: number;
   /** RTO before the first round-trip sample, ms. RFC 6298 §2.1. */
   readonly rtoInitialMs: number;
   /** Smallest RTO, ms. RFC 6298 §2.4 says 1 s (SHOULD); 200 ms as Linux. */
@@ -47,6 +53,7 @@ export interface TcpConfig {
 export const DEFAULT_TCP_CONFIG: TcpConfig = Object.freeze({
   // RFC 9293 says 2 minutes; 2 * 30 s is what Linux and the BSDs wait.
   mslMs: 30_000,
+  timeWaitReuseMs: 1_000,
   rtoInitialMs: 1_000,
   rtoMinMs: 200,
   rtoMaxMs: 60_000,

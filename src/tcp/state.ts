@@ -102,11 +102,12 @@ export function setState(tcb: Tcb, next: number): void {
  * connection does not change by that, so no edge is looked up and nobody is told.
  *
  * @param tcb - just made
+ * @param state - of the connection
  * @throws Error if it was not: a bug of ours
  */
-export function restoreEstablished(tcb: Tcb): void {
+export function restoreState(tcb: Tcb, state: number): void {
   assert(tcb.state === CLOSED, "a TCB in use is restored");
-  tcb.state = ESTABLISHED;
+  tcb.state = state;
 }
 
 /** True from ESTABLISHED on, TIME-WAIT included: both SYNs are acknowledged. */

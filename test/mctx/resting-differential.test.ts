@@ -30,6 +30,7 @@ const OFFSETS = [0, 1, -1, 1_000, -1_000, 65_535, 0x4000_0000] as const;
 interface Life {
   readonly frames: string[];
   rests: number;
+  timeWaits: number;
 }
 
 /** A frame that one of them has sent before, changed where it matters to a quiet connection. */
@@ -85,11 +86,12 @@ function live(seed: number): Life {
   const tcp = { timestamps: random.chance(0.5), receiveBufferBytes: random.pick([4_000, 262_144]) };
   const ends = [benchStack(1, { tcp }), benchStack(2, { tcp })] as const;
   const [a, b] = ends;
-  const life: Life = { frames: [], rests: 0 };
+  const life: Life = { frames: [], rests: 0, timeWaits: 0 };
   const past: Uint8Array[][] = [[], []];
   const listener = listenOn(b, PORT);
   const near = [0, 1, 2].map(() => open(a, b, PORT, 0));
   const flows: Flow[] = [...near];
+  const held: Flow[] = [...near];
   let nowMs = 0;
   const step = (): void => {
     for (const [i, from] of ends.entries()) {
@@ -101,21 +103,31 @@ function live(seed: number): Life {
         deliver(to, frame, nowMs);
       }
     }
-    for (let flow = take(listener); flow !== null; flow = take(listener)) flows.push(flow);
+    for (let flow = take(listener); flow !== null; flow = take(listener)) {
+      flows.push(flow);
+      held.push(flow);
+    }
   };
   for (; nowMs < 10; nowMs++) step();
   for (let i = 0; i < STEPS; i++) {
     const to = random.below(2);
     const kind = random.below(10);
-    if (kind < 5) life.frames.push(use(random.pick(flows), nowMs, random));
+    if (kind === 0 && held.length > 2 && random.chance(0.1)) {
+      const [flow] = held.splice(random.below(held.length), 1);
+      flow?.release(nowMs);
+    } else if (kind < 5) life.frames.push(use(random.pick(held), nowMs, random));
     else if (kind < 7) deliver(ends[to] as Bench, forged(past[1 - to] ?? [], random), nowMs);
     else if (kind < 8)
       deliver(ends[to] as Bench, icmpAbout(past[to] ?? [], ends[to] as Bench, random), nowMs);
     const untilMs = nowMs + random.pick([1, 5, 50, 3 * REST_AFTER_MS, 3 * REST_AFTER_MS]);
     for (; nowMs < untilMs; nowMs += random.pick([1, 7])) step();
-    life.rests += flows.filter((flow) => flow.awake === null).length;
+    for (const flow of flows) {
+      if (flow.awake !== null || flow.isGone) continue;
+      life.rests++;
+      if (flow.isTimeWait) life.timeWaits++;
+    }
   }
-  for (const flow of flows) life.frames.push(JSON.stringify(flow.info()));
+  for (const flow of held) life.frames.push(JSON.stringify(flow.info()));
   a.stack.close(-100, nowMs);
   step();
   for (const { stack } of ends)
@@ -130,6 +142,7 @@ afterEach(() => {
 describe("connections that rest", () => {
   it("do and say what those do that never rest, whatever comes over the wire", () => {
     let rests = 0;
+    let timeWaits = 0;
     for (let seed = 1; seed <= SEEDS; seed++) {
       const resting = live(seed);
       const awake = vi.spyOn(RestingFlows.prototype, "offer").mockReturnValue(false);
@@ -144,7 +157,9 @@ describe("connections that rest", () => {
         undefined,
       ]);
       rests += resting.rests;
+      timeWaits += resting.timeWaits;
     }
+    expect(timeWaits).toBeGreaterThan(SEEDS * 5);
     expect(rests).toBeGreaterThan(SEEDS * 100);
   });
 });

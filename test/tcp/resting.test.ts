@@ -2,7 +2,7 @@
 // A connection that has rested goes on as one that never did.
 
 import { describe, expect, it } from "vitest";
-import { info } from "../../src/tcp/calls.ts";
+import { discardReceived, info } from "../../src/tcp/calls.ts";
 import { RestingTcbs, restsAtMs } from "../../src/tcp/resting.ts";
 import type { Tcb } from "../../src/tcp/tcb.ts";
 import { Random } from "./support/random.ts";
@@ -65,6 +65,17 @@ const FOLLOWS_OR_UNREAD: ReadonlySet<string> = new Set([
   "congestion.partialAcks",
 ]);
 
+/** Nothing is sent or taken any more but the last ACK. */
+const FOLLOWS_IN_TIME_WAIT: ReadonlySet<string> = new Set([
+  ...FOLLOWS_OR_UNREAD,
+  "tcb.isOrphan",
+  "tcb.lastDataAtMs",
+  "snd.finQueued",
+  "rcv.finSeen",
+  "rcv.isDiscarding",
+  "rcv.top",
+]);
+
 function isAtRest(tcb: Tcb, nowMs: number): boolean {
   return restsAtMs(tcb) <= nowMs;
 }
@@ -87,6 +98,20 @@ function established(): Scene {
   `);
 }
 
+/** In TIME-WAIT, and let go by its user. */
+function inTimeWait(): Scene {
+  const scene = established().play(`
+    finish
+    > F. 1:1(0) ack 1
+    < F. 1:1(0) ack 2
+    > . 2:2(0) ack 2
+    = TIME-WAIT
+  `);
+  discardReceived(scene.tcb);
+  scene.tcb.isOrphan = true;
+  return scene;
+}
+
 describe("a connection at rest", () => {
   it("goes on as if it had not rested: every segment is the same", () => {
     const resting = new RestingTcbs();
@@ -102,16 +127,19 @@ describe("a connection at rest", () => {
     expect([resting.size, resting.memoryBytes]).toEqual([0, 0]);
   });
 
-  it("comes back with whatever it may differ in", () => {
+  it.each([
+    ["open", established, FOLLOWS_OR_UNREAD],
+    ["in TIME-WAIT", inTimeWait, FOLLOWS_IN_TIME_WAIT],
+  ])("comes back with whatever it may differ in: %s", (_state, make, followsOrUnread) => {
     const compared: string[] = [];
     for (const part of PARTS) {
-      for (const key of keysOf(established(), part)) {
-        const { tcb, host } = established();
+      for (const key of keysOf(make(), part)) {
+        const { tcb, host } = make();
         const record = partOf(tcb, part);
         const value = record[key];
         record[key] = typeof value === "number" ? value + 1 : !value;
         const name = `${part}.${key}`;
-        if (!isAtRest(tcb, 10_000) || FOLLOWS_OR_UNREAD.has(name)) continue;
+        if (!isAtRest(tcb, 10_000) || followsOrUnread.has(name)) continue;
         const resting = new RestingTcbs();
         const { config, localPort, remotePort } = tcb;
         const row = resting.put(tcb);
@@ -119,7 +147,7 @@ describe("a connection at rest", () => {
         for (const each of PARTS) {
           const before: Record<string, unknown> = {};
           for (const other of keysOf({ tcb }, each)) before[other] = partOf(tcb, each)[other];
-          for (const other of FOLLOWS_OR_UNREAD) delete before[other.slice(each.length + 1)];
+          for (const other of followsOrUnread) delete before[other.slice(each.length + 1)];
           expect(partOf(back, each), name).toMatchObject(before);
         }
         compared.push(name);
@@ -140,6 +168,14 @@ describe("a connection at rest", () => {
     }
     expect([resting.put(tcb), resting.put(tcb), resting.put(tcb)]).toEqual([0, 1, 3]);
     expect(resting.size).toBe(4);
+  });
+
+  it("forgets what is dropped", () => {
+    const resting = new RestingTcbs();
+    const row = resting.put(inTimeWait().tcb);
+    expect(resting.memoryBytes).toBeGreaterThan(0);
+    resting.drop(row);
+    expect([resting.size, resting.memoryBytes]).toEqual([0, 0]);
   });
 
   it.each([
