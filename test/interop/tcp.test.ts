@@ -224,6 +224,22 @@ describeWithNic("interop", () => {
       expect(wire.flags.filter((each) => each.includes("RST"))).toEqual([]);
     });
 
+    scenario("a port in TIME-WAIT is opened again after a second", function* (lab) {
+      const { kernel, wire, mctx } = lab;
+      yield* kernel.call("listen", KERNEL, PORT + 2, true);
+      const to = { host: KERNEL, port: PORT + 2, localPort: 50_000 };
+      for (let i = 0; i < 3; i++) {
+        const conn = yield* tcp.connect(to, soon());
+        yield* say(conn, `life ${i}`);
+        yield* hear(conn, `life ${i}`);
+        yield* conn.close(soon());
+        expect(mctx.leftovers()).toMatchObject({ sockets: 0, timeWait: 1 });
+        expect(yield* codeOf(() => tcp.connect(to, soon()))).toBe("EADDRINUSE");
+        yield* sleep(now() + 1_001);
+      }
+      expect(wire.flags.filter((each) => each.includes("RST"))).toEqual([]);
+    });
+
     scenario("nobody listens: ECONNREFUSED, both ways", function* ({ kernel }) {
       const ours = tcp.connect({ host: KERNEL, port: 9 }, soon());
       expect(yield* codeOf(() => ours)).toBe("ECONNREFUSED");
