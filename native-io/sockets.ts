@@ -267,6 +267,12 @@ export interface SocketsAddon
    */
   poll(handle: number): number;
   /**
+   * Does the submissions alone: what the last poll has received and told stays where it is.
+   *
+   * @returns submissions done.
+   */
+  socketsSubmit(handle: number): number;
+  /**
    * Makes a socket in a network namespace: "" is this one, else a name under /run/netns or a path.
    *
    * @returns its id. -ENFILE: the table is full. -EPERM: no CAP_SYS_ADMIN for the namespace.
@@ -282,9 +288,10 @@ export interface SocketsAddon
    * Accepts one connection; those that were reset meanwhile are skipped. After -ENFILE (the table
    * is full, the connection stays where it is) and -EMFILE no event follows by itself.
    *
+   * @param peer - filled in: the sockaddr of its other end, as far as there is room.
    * @returns its id, or -EAGAIN: none is there.
    */
-  socketAccept(handle: number, id: number): number;
+  socketAccept(handle: number, id: number, peer?: Uint8Array): number;
   /** Writes the local or the peer's sockaddr. @returns its length. */
   socketName(handle: number, id: number, isPeer: boolean, into: Uint8Array): number;
   /** Sets an option that is an int. */

@@ -120,13 +120,15 @@ int32_t Sockets::Listen(int32_t id, int backlog) {
   return Watch(socket);
 }
 
-int32_t Sockets::Accept(int32_t id) {
+int32_t Sockets::Accept(int32_t id, uint8_t* peer, size_t peer_bytes) {
   Socket* listener = table_.Find(id);
   if (listener == nullptr) return -EBADF;
   if (!listener->Is(kIsListener)) return -EINVAL;
   if (table_.free_count() == 0) return -ENFILE;
   for (int tries = 0; tries < kMaxSkipped; tries++) {
-    UniqueFd fd(accept4(listener->fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    auto size = static_cast<socklen_t>(peer_bytes);
+    UniqueFd fd(accept4(listener->fd, reinterpret_cast<sockaddr*>(peer),
+                        peer == nullptr ? nullptr : &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!fd.valid() && !IsOfConnection(errno)) return -errno;
     if (!fd.valid() || IsGone(fd.get(), listener->family)) continue;
     const int32_t accepted = AddWatched(std::move(fd), listener->family, 0);

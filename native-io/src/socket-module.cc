@@ -85,6 +85,8 @@ napi_value Export(napi_env env, napi_callback_info info) {
   return result;
 }
 
+int32_t Submit(Sockets& sockets, const Call&) { return sockets.SubmitNow(); }
+
 int32_t Create(Sockets& sockets, const Call& call) {
   return sockets.Create(call.Int(1), call.Int(2), call.Text(3));
 }
@@ -103,7 +105,10 @@ int32_t Listen(Sockets& sockets, const Call& call) {
   return sockets.Listen(call.Int(1), call.Int(2));
 }
 
-int32_t Accept(Sockets& sockets, const Call& call) { return sockets.Accept(call.Int(1)); }
+int32_t Accept(Sockets& sockets, const Call& call) {
+  const auto [peer, bytes] = call.Bytes(2);
+  return sockets.Accept(call.Int(1), peer, bytes);
+}
 
 int32_t Name(Sockets& sockets, const Call& call) {
   const auto [into, bytes] = call.Bytes(3);
@@ -231,6 +236,7 @@ void InitSockets(Napi::Env env, Napi::Object exports) {
     exports.Set(name, Napi::Value(env, function));
   };
   exports.Set("openSockets", Napi::Function::New(env, OpenSockets));
+  add("socketsSubmit", Export<Submit>);
   add("socketOpen", Export<Create>);
   add("socketBind", Export<Bind>);
   add("socketConnect", Export<Connect>);

@@ -47,9 +47,9 @@ inline constexpr uint32_t kWasReset = 1u << 18;  // while it was connecting: tol
 struct Socket {
   int32_t fd;
   uint32_t flags;
-  int32_t generation;   // 0: never used
-  int32_t error;        // errno that ended the connection, 0: none
-  uint32_t short_poll;  // the poll in which a send fell short
+  int32_t generation;    // 0: never used
+  int32_t error;         // errno that ended the connection, 0: none
+  uint32_t short_batch;  // the batch of submissions in which a send fell short
   uint16_t family;
   uint16_t reserved;
   // Neighbours on the work list, or `next` alone among the free slots. -1: none.

@@ -62,23 +62,28 @@ int32_t Sockets::Poll() {
   SocketStatus* status = memory_.status();
   status->now_ms = MonotonicMs();
   status->polls++;
-  if (++poll_number_ == 0) StartOver();
   events_ = 0;
   rx_used_ = 0;
-  const int32_t submitted = Submit();
+  const int32_t submitted = SubmitNow();
   Harvest();
   Serve();
-  memory_.control()[kSubmitted] = 0;
   memory_.control()[kEvents] = static_cast<int32_t>(events_);
   status->events += static_cast<double>(events_);
   return submitted + static_cast<int32_t>(events_);
 }
 
-// After 2^32 polls, some hours of busy polling, numbers of long ago would seem to be of this poll:
+int32_t Sockets::SubmitNow() {
+  if (++batch_number_ == 0) StartOver();
+  const int32_t submitted = Submit();
+  memory_.control()[kSubmitted] = 0;
+  return submitted;
+}
+
+// After 2^32 batches, some hours of busy polling, numbers of long ago would seem to be of this one:
 // a send would take nothing, and no edge would follow.
 void Sockets::StartOver() {
-  for (size_t slot = table_.used_slots(); slot-- > 0;) table_.At(slot)->short_poll = 0;
-  poll_number_ = 1;
+  for (size_t slot = table_.used_slots(); slot-- > 0;) table_.At(slot)->short_batch = 0;
+  batch_number_ = 1;
 }
 
 bool Sockets::HasWork() {
@@ -127,7 +132,7 @@ int32_t Sockets::Run(const SocketSubmission& submission) {
 
 int32_t Sockets::Send(Socket* socket, const SocketSubmission& submission) {
   // What was not taken has to go first.
-  if (socket->short_poll == poll_number_ || submission.length == 0) return 0;
+  if (socket->short_batch == batch_number_ || submission.length == 0) return 0;
   const auto length = static_cast<size_t>(submission.length);
   SocketStatus* status = memory_.status();
   ssize_t sent;
@@ -137,7 +142,7 @@ int32_t Sockets::Send(Socket* socket, const SocketSubmission& submission) {
   } while (sent < 0 && errno == EINTR);
   if (sent >= 0) status->bytes_sent += static_cast<double>(sent);
   if (sent == submission.length) return submission.length;
-  socket->short_poll = poll_number_;
+  socket->short_batch = batch_number_;
   if (sent < 0 && errno != EAGAIN) {
     // ENOBUFS and ENOMEM pass; the others say how the connection ended.
     const bool is_passing = errno == ENOBUFS || errno == ENOMEM || errno == EMSGSIZE;

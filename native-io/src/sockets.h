@@ -47,6 +47,8 @@ class Sockets final : public Pollable {
 
   // Count of submissions done and of events.
   int32_t Poll() override;
+  // The submissions alone: what the last poll has received and told stays. Count of them.
+  int32_t SubmitNow();
   bool HasWork() override;
   int wake_fd() const override { return epoll_.get(); }
   Sockets* AsSockets() override { return this; }
@@ -57,7 +59,8 @@ class Sockets final : public Pollable {
   int32_t Bind(int32_t id, const uint8_t* address, size_t address_bytes);
   int32_t Connect(int32_t id, const uint8_t* address, size_t address_bytes);
   int32_t Listen(int32_t id, int backlog);
-  int32_t Accept(int32_t id);
+  // Fills in the sockaddr of the peer, as far as it has room.
+  int32_t Accept(int32_t id, uint8_t* peer, size_t peer_bytes);
   int32_t SetOption(int32_t id, int level, int name, int value);
   int32_t Close(int32_t id, bool is_reset);
 
@@ -126,7 +129,7 @@ class Sockets final : public Pollable {
   SocketTable table_;
   UniqueFd epoll_;
   // Of this poll.
-  uint32_t poll_number_ = 0;
+  uint32_t batch_number_ = 0;
   size_t events_ = 0;
   size_t rx_used_ = 0;
   static constexpr size_t kBatch = 512;

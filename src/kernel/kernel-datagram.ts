@@ -263,11 +263,10 @@ export class KernelDatagram<To = DatagramEnd>
 
   #cross(address: Uint8Array, bytes: Uint8Array, offset: number, length: number): number {
     const total = DATAGRAM_HEADER_BYTES + padded(address.length) + length;
-    if (this.#sockets.submissions.room < total) this.#sockets.crossNow();
+    if (this.#sockets.submissions.room < total) this.#sockets.submitNow();
     this.#submit(address, bytes, offset, length);
-    this.#sockets.crossNow();
-    // By that crossing it may have failed.
-    return this.failure !== 0 ? this.failure : this.#sent;
+    this.#sockets.submitNow();
+    return this.#sent;
   }
 
   /** There must be room. */

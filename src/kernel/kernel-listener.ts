@@ -62,8 +62,8 @@ export class KernelListener implements StreamListener, KernelSocket {
       return null;
     }
     if (id < 0) return id;
-    const remote = this.#sockets.native.name(id, true);
-    return new KernelFlow(this.#sockets, id, this.#settings, true, remote, this.#acceptedEnd);
+    const { acceptedFrom } = this.#sockets.native;
+    return new KernelFlow(this.#sockets, id, this.#settings, true, acceptedFrom, this.#acceptedEnd);
   }
 
   close(_nowMs: number): void {

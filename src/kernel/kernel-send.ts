@@ -74,8 +74,8 @@ export class KernelSend {
 
   /** Gives out room, of which there is enough. @returns a view of this round */
   reserve(length: number, isOpen: boolean): Uint8Array {
-    if (this.#mayGive(isOpen) && this.#submissions.room >= length) {
-      const at = this.#submissions.take(length);
+    if (this.#mayGive(isOpen) && this.#submissions.lendableRoom >= length) {
+      const at = this.#submissions.lend(length);
       this.#reservedAt = at;
       return this.#shared.tx.subarray(at, at + length);
     }

@@ -119,7 +119,9 @@ export class KernelSockets {
     holding.count = 0;
     if (this.#open === 0 && this.submissions.count === 0) return 0;
     this.native.poll();
-    return this.submissions.settle(nowMs) + this.#dispatch(nowMs);
+    const submitted = this.submissions.settle(nowMs);
+    this.submissions.takeBack();
+    return submitted + this.#dispatch(nowMs);
   }
 
   /** Submits what the round has given rise to. */
@@ -180,18 +182,23 @@ export class KernelSockets {
     if (times > 0) this.counts.set(name, (this.counts.get(name) ?? 0) + times);
   }
 
-  /** A socket that is about to close has submitted what must still go out: crosses at once. */
-  crossNow(): void {
-    this.poll(this.nowMs);
+  /**
+   * Gives the kernel what has been submitted, in the midst of a round. Nothing is received: what
+   * others have peeked at stays where it is, and what they have reserved is still theirs.
+   */
+  submitNow(): void {
+    if (this.submissions.count === 0) return;
+    this.native.submit();
+    this.submissions.settle(this.nowMs);
   }
 
-  /** Gives the kernel all that it takes of what waits to be sent. */
+  /** Gives the kernel all that it takes of what waits to be sent, as `submitNow` does. */
   giveAll(nowMs: number): void {
     let sent: number;
     do {
       this.flush(nowMs);
       sent = this.submissions.count;
-      this.crossNow();
+      this.submitNow();
     } while (sent > 0);
   }
 

@@ -124,6 +124,11 @@ export class NativeSockets {
     return this.#addon.poll(this.#handle);
   }
 
+  /** Does the submissions alone. @returns how many there were, or -errno */
+  submit(): number {
+    return this.#addon.socketsSubmit(this.#handle);
+  }
+
   /** Asks for one call when there is work. @returns false: there is some already */
   armWake(wake: () => void): boolean {
     return this.#addon.armWake(this.#handle, wake);
@@ -161,7 +166,12 @@ export class NativeSockets {
 
   /** @returns the id of a connection, -EAGAIN or another -errno */
   accept(id: number): number {
-    return this.#addon.socketAccept(this.#handle, id);
+    return this.#addon.socketAccept(this.#handle, id, this.#sockaddr);
+  }
+
+  /** The peer of the TCP connection that `accept` has just given. */
+  get acceptedFrom(): Endpoint {
+    return readSockaddr(this.#sockaddr, 0, this.#sockaddr.length);
   }
 
   /** @returns the address of an end, empty if it has none */

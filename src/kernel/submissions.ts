@@ -30,6 +30,8 @@ export class Submissions {
   readonly #onFirst: () => void;
   #count = 0;
   #used = 0;
+  /** Send memory up to here has been lent. */
+  #lent = 0;
 
   /** @param onFirst - told of the first of a round */
   constructor(shared: SharedSockets, onFirst: () => void) {
@@ -47,6 +49,21 @@ export class Submissions {
   /** Bytes of send memory that are free in this round; 0 too when no submission fits. */
   get room(): number {
     return this.#count >= this.#lengths.length ? 0 : this.#shared.tx.length - this.#used;
+  }
+
+  /**
+   * As `room`, for memory that is lent until the round ends: a quarter of all never is, so that a
+   * datagram of any size can go at once.
+   */
+  get lendableRoom(): number {
+    return Math.max(0, this.room - (this.#shared.tx.length >> 2));
+  }
+
+  /** Lends send memory; there must be room. @returns its offset in `tx` */
+  lend(length: number): number {
+    const at = this.take(length);
+    this.#lent = this.#used;
+    return at;
   }
 
   /** Takes send memory; there must be room. @returns its offset in `tx` */
@@ -75,7 +92,7 @@ export class Submissions {
     return true;
   }
 
-  /** After the crossing: tells everyone, in order. @returns how many there were */
+  /** Once they are done: tells everyone, in order. @returns how many there were */
   settle(nowMs: number): number {
     const count = this.#count;
     const { submissions } = this.#shared;
@@ -92,7 +109,13 @@ export class Submissions {
       );
     }
     this.#count = 0;
-    this.#used = 0;
+    this.#used = this.#lent;
     return count;
+  }
+
+  /** The round is over: what has been lent is ours again. Comes after `settle`. */
+  takeBack(): void {
+    this.#lent = 0;
+    this.#used = 0;
   }
 }

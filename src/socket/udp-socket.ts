@@ -124,7 +124,8 @@ export class UdpSocket implements FlowSink {
 
   /**
    * Closes it: what has arrived and was not received is lost, what was sent goes out. A coroutine
-   * that waits in a call on it gets EBADF. Never waits; idempotent.
+   * that waits in a call on it gets EBADF. What connections of the same context have handed out,
+   * by `peek` and `reserve`, stays good. Never waits; idempotent.
    */
   close(): void {
     if (!this.core.close()) return;

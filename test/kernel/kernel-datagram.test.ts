@@ -5,6 +5,7 @@
 import { describe, expect, it } from "vitest";
 import { EAGAIN, ECONNREFUSED, EMSGSIZE, ENETDOWN } from "../../src/kernel/errno.ts";
 import { KernelDatagram } from "../../src/kernel/kernel-datagram.ts";
+import { KernelFlow } from "../../src/kernel/kernel-flow.ts";
 import type { ReceivedDatagram } from "../../src/transport/datagram.ts";
 import type { FakeSizes, FakeSocket } from "./support/fake-kernel.ts";
 import { bytes, Rig, Told } from "./support/rig.ts";
@@ -204,6 +205,29 @@ describe("the end of a datagram socket", () => {
     expect(taken(place)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
     expect(rig.sockets.leftovers()).toMatchObject({ sockets: 0, bufferedBytes: 0 });
     rig.settle();
+  });
+
+  it("leaves what others have received and reserved where it is", () => {
+    const place = open();
+    const { rig, flow } = place;
+    const socket = rig.kernel.make();
+    const settings = { sendLimitBytes: 1_000, receiveLimitBytes: 1_000 };
+    const other = new KernelFlow(rig.sockets, socket.id, settings, true, null);
+    socket.arrive(bytes(3, 1));
+    rig.round(() => {
+      const view = other.view();
+      const room = other.reserve(4) as Uint8Array;
+      room.fill(7);
+      socket.arrive(bytes(2, 4));
+      const { round } = other;
+      for (let i = 1; i <= 3; i++) send(place, i);
+      flow.close(rig.nowMs);
+      expect(taken(place)).toEqual([1, 2, 3]);
+      expect(other.send(bytes(1), 0, 1)).toBe(1);
+      expect([[...view], [...room], other.round]).toEqual([[1, 2, 3], [7, 7, 7, 7], round]);
+    });
+    rig.settle();
+    expect([...other.view()]).toEqual([1, 2, 3, 4, 5]);
   });
 
   it("does not wait for a full kernel", () => {

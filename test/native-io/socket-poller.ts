@@ -175,8 +175,8 @@ export class Poller {
     return id;
   }
 
-  accept(listener: number): number {
-    return this.addon.socketAccept(this.handle, listener);
+  accept(listener: number, peer?: Uint8Array): number {
+    return this.addon.socketAccept(this.handle, listener, peer);
   }
 
   /** A TCP connection to itself: its two ends, with all events of its making taken. */

@@ -104,6 +104,22 @@ describeWithSockets("calls on sockets of the kernel", () => {
       expect(portOf(poller.name(client))).toBeGreaterThan(0);
     });
 
+    it("of the peer are told by accept", () => {
+      const listener = poller.listen();
+      const client = poller.connect(poller.name(listener));
+      poller.until((events) => events.some((each) => each.id === client));
+      const peer = new Uint8Array(20).fill(7);
+      poller.take(poller.accept(listener, peer));
+      expect(peer.subarray(0, 16)).toEqual(poller.name(client));
+      // Neither more than the address has, nor than there is room for.
+      expect([...peer.subarray(16)]).toEqual([7, 7, 7, 7]);
+      poller.connect(poller.name(listener));
+      poller.until(() => true);
+      const short = new Uint8Array(20).fill(7);
+      poller.take(poller.accept(listener, short.subarray(0, 4)));
+      expect([...short.subarray(4)]).toEqual(new Array(16).fill(7));
+    });
+
     it("of IPv6 have 28 bytes", () => {
       const id = poller.open(AF_INET6, SOCK_STREAM);
       expect(poller.name(id)).toHaveLength(28);

@@ -63,6 +63,25 @@ describeWithSockets("datagrams of the kernel", () => {
     expect(poller.settle()).toEqual([]);
   });
 
+  it("can be sent between two polls, which disturbs nothing that was received", () => {
+    const [one, other] = [poller.udp(), poller.udp()];
+    poller.sendTo(one, poller.name(other), "received");
+    poller.until((all) => all.length > 0);
+    const { buffer, rxOffset } = poller.opened;
+    const rx = new Uint8Array(buffer, rxOffset, 64);
+    const received = rx.slice();
+    expect(textOf(received)).toContain("received");
+    const index = poller.sendTo(one, poller.name(other), "sent");
+    expect(poller.addon.socketsSubmit(poller.handle)).toBe(1);
+    expect(poller.result(index)).toBe(4);
+    expect(rx).toEqual(received);
+    // Once is enough.
+    expect(poller.addon.socketsSubmit(poller.handle)).toBe(0);
+    const next = poller.until((all) => all.length > 0);
+    expect(next.map((each) => textOf(each.datagram?.payload as Uint8Array))).toEqual(["sent"]);
+    expect(poller.settle()).toEqual([]);
+  });
+
   it("of IPv6 carry 28 bytes of address", () => {
     const make = () => {
       const id = poller.open(AF_INET6, SOCK_DGRAM);

@@ -28,6 +28,7 @@ import {
   soon,
   type TwoEnds,
 } from "./support/helpers.ts";
+import { BESIDE_TCP } from "./udp-beside-tcp.ts";
 
 /** One socket in each context, and how the client reaches the server's. */
 interface Sockets {
@@ -461,6 +462,7 @@ const SUITE = {
   ports: PORTS,
   waiting: WAITING,
   "the end of a socket": ENDS,
+  "beside connections": BESIDE_TCP,
 } as const;
 
 /**

@@ -294,6 +294,14 @@ export class FakeKernel {
     this.#rxUsed = 0;
     // What was received before is gone now.
     this.shared.rx.fill(0xee);
+    const count = this.submit();
+    for (const event of this.stray.splice(0)) this.event(...event);
+    for (const socket of [...this.sockets]) socket?.serve();
+    this.shared.control[CONTROL_EVENTS] = this.#events;
+    return count + this.#events;
+  }
+
+  submit(): number {
     const { control, submissions } = this.shared;
     const count = control[CONTROL_SUBMITTED] as number;
     const short = new Set<number>();
@@ -308,11 +316,8 @@ export class FakeKernel {
     }
     // The arena is the next round's.
     this.#spoilLater();
-    for (const event of this.stray.splice(0)) this.event(...event);
-    for (const socket of [...this.sockets]) socket?.serve();
     control[CONTROL_SUBMITTED] = 0;
-    control[CONTROL_EVENTS] = this.#events;
-    return count + this.#events;
+    return count;
   }
 
   accept(id: number): number {
@@ -320,6 +325,10 @@ export class FakeKernel {
     if (listener === null) return EBADF;
     const next = listener.backlog.shift() ?? EAGAIN;
     return typeof next === "number" ? next : next.id;
+  }
+
+  get acceptedFrom(): Endpoint {
+    return { host: "10.0.0.2", port: 2 };
   }
 
   info(id: number): Float64Array {
