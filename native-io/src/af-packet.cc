@@ -34,8 +34,6 @@
 namespace caraway {
 namespace {
 
-// Frames per poll. More would keep the first ones waiting for the stack longer than a round.
-constexpr size_t kRxBatch = 256;
 // Where the kernel puts the frame behind its slot header: at most 66 bytes for Ethernet
 // (TPACKET2_HDRLEN plus alignment of the network header), asked for with room to spare.
 constexpr size_t kRxHeadroomBytes = 96;

@@ -23,8 +23,6 @@
 namespace caraway {
 namespace {
 
-// Frames per poll. More would keep the first ones waiting for the stack longer than a round.
-constexpr size_t kRxBatch = 256;
 // XDP_PACKET_HEADROOM, which the kernel keeps free before every received frame.
 constexpr size_t kRxHeadroomBytes = 256;
 constexpr size_t kSmallChunkBytes = 2048;

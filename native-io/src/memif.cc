@@ -23,15 +23,13 @@
 namespace caraway {
 namespace {
 
-// Frames per poll.
-constexpr size_t kRxBatch = 256;
 constexpr size_t kVlanTagBytes = 4;
 // Largest frame: a 64 KB IP packet behind Ethernet and one VLAN tag.
 constexpr size_t kMaxFrameBytes = 65535 + kEthernetHeaderBytes + kVlanTagBytes;
-// A poll takes on while the largest frame still fits: at least 15 of those in one poll.
-constexpr size_t kRxBytes = 16 * RoundUp(kMaxFrameBytes, 64);
 // Two bytes before a frame make its IP header lie on 4 bytes.
 constexpr size_t kAlignBytes = 2;
+// Room for a poll of the largest frames.
+constexpr size_t kRxBytes = kRxBatch * RoundUp(kAlignBytes + kMaxFrameBytes, 64);
 // How often the control channel is looked at while the link is up or waits; a handshake is looked
 // at in every poll.
 constexpr double kLookIntervalMs = 1;
@@ -318,8 +316,7 @@ int32_t Memif::Receive() {
   MemifRing& ring = session_->rx();
   size_t frames = 0;
   size_t used = kAlignBytes;
-  for (size_t taken = 0; taken < memory_.rx_entries(); taken++) {
-    if (used + kMaxFrameBytes > kRxBytes) break;
+  for (size_t taken = 0; taken < kRxBatch; taken++) {
     size_t length = 0;
     const MemifRing::Taken result = ring.Take(memory_.base() + used, kMaxFrameBytes, &length);
     if (result == MemifRing::Taken::kNothing) break;

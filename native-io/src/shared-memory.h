@@ -20,6 +20,11 @@ struct Status;
 // Rounds up to a multiple of `to`, a power of two.
 constexpr size_t RoundUp(size_t bytes, size_t to) { return (bytes + to - 1) & ~(to - 1); }
 
+// Frames that a poll gives out at most. Few, so that both ends of a connection work at the same
+// time: if one takes all that has come before it sends its answers, the other waits meanwhile, and
+// then has them all at once. Enough to share the cost of a round.
+inline constexpr size_t kRxBatch = 16;
+
 class SharedMemory {
  public:
   SharedMemory() = default;

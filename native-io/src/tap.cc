@@ -28,13 +28,11 @@
 namespace caraway {
 namespace {
 
-// Frames per poll.
-constexpr size_t kRxBatch = 256;
 constexpr size_t kVlanTagBytes = 4;
 // Largest super-frame: a 64 KB IP packet behind Ethernet and one VLAN tag.
 constexpr size_t kMaxFrameBytes = 65535 + kEthernetHeaderBytes + kVlanTagBytes;
-// A poll reads on while the largest frame still fits: at least 15 of those in one poll.
-constexpr size_t kRxBytes = 16 * RoundUp(kVirtioNetHeaderBytes + kMaxFrameBytes, 64);
+// Room for a poll of the largest frames, at the start of the memory.
+constexpr size_t kRxBytes = kRxBatch * RoundUp(kVirtioNetHeaderBytes + kMaxFrameBytes, 64);
 // How often the link notices are read while the loop spins.
 constexpr double kLookIntervalMs = 1;
 
@@ -159,12 +157,11 @@ bool Tap::SetOffload(const TapOptions& options, Failure* failure) {
 
 bool Tap::SetMemory(const TapOptions& options, Failure* failure) {
   const auto slots = static_cast<size_t>(options.tx_slots);
-  rx_bytes_ = kRxBytes;
-  if (!memory_.Allocate(rx_bytes_ + slots * VirtioTx::SlotBytes(mtu_), kRxBatch, slots)) {
+  if (!memory_.Allocate(kRxBytes + slots * VirtioTx::SlotBytes(mtu_), kRxBatch, slots)) {
     failure->Set(errno, "no memory for the frames" + Because(errno) + "; fewer txSlots need less");
     return false;
   }
-  tx_.Place(&memory_, rx_bytes_, mtu_, options.send_offload);
+  tx_.Place(&memory_, kRxBytes, mtu_, options.send_offload);
   tx_frame_bytes_ = tx_.frame_bytes();
   tso_max_bytes_ = options.send_offload ? kMaxPacketBytes : 0;
   return true;
@@ -229,8 +226,7 @@ int32_t Tap::Receive() {
   Status* status = memory_.status();
   size_t frames = 0;
   size_t used = 0;
-  while (frames < memory_.rx_entries() &&
-         used + kVirtioNetHeaderBytes + kMaxFrameBytes <= rx_bytes_) {
+  while (frames < kRxBatch) {
     uint8_t* at = memory_.base() + used;
     const ssize_t length = read(fd_.get(), at, kVirtioNetHeaderBytes + kMaxFrameBytes);
     if (length < 0) {

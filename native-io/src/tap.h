@@ -63,7 +63,6 @@ class Tap final : public Driver {
   int interface_index_ = 0;
   bool is_down_ = false;
   double next_look_ms_ = 0;
-  size_t rx_bytes_ = 0;  // of frame memory, filled from its start by every poll
   VirtioTx tx_;
   uint32_t tx_given_back_ = 0;
 };
