@@ -11,17 +11,12 @@ import { GoOperation, type Handle } from "./handle.ts";
 import type { Loop } from "./loop.ts";
 import { NetError } from "./net-error.ts";
 import { checkKnown, checkOperation, refused, toIterator } from "./operation.ts";
+import { OwnedList, type Resource } from "./owned.ts";
 import { PENDING, READY, Wait } from "./wait.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
 const EBADF = -9;
 const EDEADLK = -35;
-
-/** What a bundle aborts when it ends: a connection, a listener, a context. */
-export interface Resource {
-  /** Ends it at once. Never waits, never throws. */
-  abort(): void;
-}
 
 /** How a bundle is made. */
 export interface BundleOptions {
@@ -55,8 +50,8 @@ export class Bundle {
   private failure: Failure | null;
   private hasClosed: boolean;
   private waiting: WaitQueue | null;
-  /** A set from the second on: most coroutines own one handle or none. */
-  private resources: Resource | Set<Resource> | null;
+  /** Made when it first owns something. */
+  private resources: OwnedList | null;
 
   /** @internal Use `bundle()`. */
   constructor(
@@ -125,10 +120,8 @@ export class Bundle {
       resource.abort();
       throw new NetError("EBADF", "bundle.own");
     }
-    const { resources } = this;
-    if (resources === null || resources === resource) this.resources = resource;
-    else if (resources instanceof Set) resources.add(resource);
-    else this.resources = new Set([resources, resource]);
+    this.resources ??= new OwnedList();
+    this.resources.add(resource);
   }
 
   /**
@@ -137,14 +130,12 @@ export class Bundle {
    * @param resource - what `own` was given; another is ignored
    */
   disown(resource: Resource): void {
-    if (this.resources instanceof Set) this.resources.delete(resource);
-    else if (this.resources === resource) this.resources = null;
+    this.resources?.remove(resource);
   }
 
   /** Handles that the bundle owns. */
   get resourceCount(): number {
-    if (this.resources instanceof Set) return this.resources.size;
-    return this.resources === null ? 0 : 1;
+    return this.resources?.size ?? 0;
   }
 
   /** True once it takes no more coroutines. */
@@ -206,11 +197,7 @@ export class Bundle {
   /** @internal All are gone: aborts what it owns. */
   end(): void {
     this.hasClosed = true;
-    const { resources } = this;
-    this.resources = null;
-    // Latest first, as scopes unwind; aborting takes a resource off the set.
-    if (resources instanceof Set) for (const each of [...resources].reverse()) each.abort();
-    else resources?.abort();
+    this.resources?.abortAll();
     // A failure that nobody has heard of stays for the parent's end.
     if (this.failure === null) this.parent?.bundles?.delete(this);
   }

@@ -8,7 +8,6 @@ export {
   type BundleOptions,
   bundle,
   type GoOptions,
-  type Resource,
 } from "./bundle.ts";
 export { Channel, channel } from "./channel.ts";
 export { type Choice, choose } from "./choose.ts";
@@ -20,6 +19,7 @@ export type { Loop } from "./loop.ts";
 export { currentLoop } from "./loop-of.ts";
 export type { BusyPoll, LoopLeftovers, LoopStatistics } from "./loop-options.ts";
 export { isNetError, NetError } from "./net-error.ts";
+export type { Resource } from "./owned.ts";
 export { main, type RunOptions, run, runWithSignal } from "./run.ts";
 export { now, sleep, yieldNow } from "./sleep.ts";
 export type { Wait } from "./wait.ts";
