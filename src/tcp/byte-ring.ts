@@ -17,7 +17,16 @@ const EMPTIES_PER_REVIEW = 16;
 /** Memory more than this many times what was in use since the last review is given back. */
 const REVIEW_SLACK = 4;
 
+/** First memories that wait for a ring; more than these are left to the collector. */
+const MAX_SPARE = 256;
+
 const NO_MEMORY = new Uint8Array(0);
+
+/**
+ * First memories that rings have given back. Each is a few hundred bytes outside of the heap: what
+ * it costs to make and to collect is a tenth of a short connection's life.
+ */
+const spare: Uint8Array[] = [];
 
 /** A ring of bytes whose memory follows what it holds. */
 export class ByteRing {
@@ -31,6 +40,8 @@ export class ByteRing {
   /** The piece that was read last, and where it starts; -1: none. */
   #lastPiece: Uint8Array = NO_MEMORY;
   #pieceStart = -1;
+  /** Somebody was shown the memory itself, and may look at it when it is void. */
+  #isShown = false;
 
   /** @param limitBytes - a positive integer */
   constructor(limitBytes: number) {
@@ -75,6 +86,7 @@ export class ByteRing {
 
   /** The same bytes as they lie here. @returns a view, good until the ring is touched */
   front(length: number): Uint8Array {
+    this.#isShown = true;
     return this.#memory.subarray(this.#head, this.#head + this.frontBytes(length));
   }
 
@@ -88,6 +100,7 @@ export class ByteRing {
     const end = at + length;
     if (end > this.#capacity || this.#index(at) + length > this.#capacity) this.#grow(end, at);
     if (end > this.#peak) this.#peak = end;
+    this.#isShown = true;
     const start = this.#index(at);
     return this.#memory.subarray(start, start + length);
   }
@@ -108,11 +121,7 @@ export class ByteRing {
 
   /** Gives all memory back. The content is lost. */
   release(): void {
-    this.#memory = NO_MEMORY;
-    this.#lastPiece = NO_MEMORY;
-    this.#pieceStart = -1;
-    this.#capacity = 0;
-    this.#head = 0;
+    this.#take(NO_MEMORY);
     this.#peak = 0;
     this.#empties = 0;
   }
@@ -135,13 +144,22 @@ export class ByteRing {
     let capacity = Math.max(this.#capacity, FIRST_CAPACITY_BYTES);
     while (capacity < neededBytes) capacity *= 2;
     if (capacity > this.limitBytes) capacity = this.limitBytes;
-    const memory = new Uint8Array(capacity);
+    const isFirst = capacity === FIRST_CAPACITY_BYTES;
+    const memory = (isFirst ? spare.pop() : undefined) ?? new Uint8Array(capacity);
     this.get(0, memory, 0, heldBytes);
+    this.#take(memory);
+  }
+
+  /** Goes on in `memory`, whose first byte is the front. */
+  #take(memory: Uint8Array): void {
+    const isSpare = this.#capacity === FIRST_CAPACITY_BYTES && !this.#isShown;
+    if (isSpare && spare.length < MAX_SPARE) spare.push(this.#memory);
     this.#memory = memory;
+    this.#capacity = memory.length;
+    this.#head = 0;
+    this.#isShown = false;
     // A piece of the old memory would keep all of that alive.
     this.#lastPiece = NO_MEMORY;
     this.#pieceStart = -1;
-    this.#capacity = capacity;
-    this.#head = 0;
   }
 }

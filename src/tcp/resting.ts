@@ -113,6 +113,8 @@ export class RestingTcbs {
     const at = placeOf(row);
     saveDoubles(tcb, doubles, at / 2);
     saveWords(tcb, words, at + DOUBLES * 2);
+    tcb.sendBuffer.clear();
+    tcb.receiveBuffer.clear();
     this.#size++;
     return row;
   }
