@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { whyNoNativeDriver } from "../../src/index.ts";
 import { type Figure, type Goal, summaryOf } from "./figure.ts";
 import { withFolder } from "./folder.ts";
-import type { Load, Metric, Sample } from "./load.ts";
+import { type Load, type Metric, type Sample, warmUpSecondsOf } from "./load.ts";
 import { allowedProcessors, compileProgram, enterCommand, missingTools } from "./machine.ts";
 import { chosen } from "./only.ts";
 import type { Pace } from "./pace.ts";
@@ -116,10 +116,13 @@ function takingPart(comparison: Comparison, site: Site): Server[] {
 }
 
 function expectedSeconds(comparison: Comparison, pace: Pace): number {
-  const eachSeconds = pace.warmUpSeconds + pace.seconds;
   let perTurn = 0;
-  for (const { loads = comparison.loads } of contestants(comparison, { ...NOWHERE, pace })) {
-    perTurn += START_SECONDS + loads.length * eachSeconds;
+  for (const server of contestants(comparison, { ...NOWHERE, pace })) {
+    perTurn += START_SECONDS;
+    for (const load of comparison.loads) {
+      if (server.loads !== undefined && !server.loads.includes(load.name)) continue;
+      perTurn += warmUpSecondsOf(load, pace) + pace.seconds;
+    }
   }
   return Math.ceil(5 + pace.turns * perTurn);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What is asked of servers, and what is read off the answers.
 
+import type { Pace } from "./pace.ts";
+
 /** One thing that is asked of every server. */
 export interface Load {
   readonly name: string;
@@ -10,6 +12,14 @@ export interface Load {
   /** Connections on which something happens. Default: all. */
   readonly active?: number;
   readonly bytes: number;
+}
+
+/**
+ * How long a load runs before it is measured, seconds. A connection's whole life takes twice as
+ * long to get to full speed as requests do: it runs through more code, less often.
+ */
+export function warmUpSecondsOf({ mode }: Load, { warmUpSeconds }: Pace): number {
+  return mode === "connect" ? 2 * warmUpSeconds : warmUpSeconds;
 }
 
 /** What a load generator prints. */

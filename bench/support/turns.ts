@@ -14,7 +14,7 @@ import {
   type Site,
 } from "./comparison.ts";
 import { PORT } from "./contestants.ts";
-import type { Load, LoadResult, Sample } from "./load.ts";
+import { type Load, type LoadResult, type Sample, warmUpSecondsOf } from "./load.ts";
 import { childSeconds, processorTime } from "./machine.ts";
 import { shell } from "./namespaces.ts";
 
@@ -207,12 +207,13 @@ async function startServer(server: Server, site: Site): Promise<ChildProcess> {
 }
 
 async function runLoad(server: Server, load: Load, site: Site): Promise<LoadResult> {
-  const { warmUpSeconds, seconds, maxConnections } = site.pace;
+  const { seconds, maxConnections } = site.pace;
   const { bytes, mode } = load;
   const connections = Math.min(load.connections, maxConnections);
   const active = Math.min(load.active ?? connections, connections);
   const program = server.client ?? [site.programs["load"] as string];
-  const args = [server.host, PORT, connections, active, warmUpSeconds, seconds, bytes, mode];
+  const warmUp = warmUpSecondsOf(load, site.pace);
+  const args = [server.host, PORT, connections, active, warmUp, seconds, bytes, mode];
   const child = spawn("taskset", ["-c", `${site.loadProcessor}`, ...program, ...args.map(String)], {
     stdio: ["pipe", "pipe", "pipe"],
   });
