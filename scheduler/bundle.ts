@@ -226,7 +226,7 @@ export class Bundle {
 
   private emptied(): void {
     const { waiting } = this;
-    if (waiting !== null && waiting.size > 0) {
+    if (waiting !== null && !waiting.isEmpty) {
       // Everyone who waits now hears of a failure.
       const failure = this.takeFailure();
       for (let at = waiting.first; at !== null; at = at.nextInQueue) {

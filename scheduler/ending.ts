@@ -75,7 +75,7 @@ function settle(coroutine: Coroutine): void {
   coroutine.resumeMode = NOT_YET;
   const { extras } = coroutine;
   const joiners = extras === null ? null : extras.joiners;
-  const hasJoiner = joiners !== null && joiners.size > 0;
+  const hasJoiner = joiners !== null && !joiners.isEmpty;
   if (hasJoiner) {
     for (let at = joiners.first; at !== null; at = at.nextInQueue) {
       (at.wait as Wait<unknown>).isHanded = true;

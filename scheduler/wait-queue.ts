@@ -12,7 +12,9 @@ export interface Waiter {
   readonly wait: Wait<unknown> | null;
   /** The queue it stands in, null if in none. */
   inQueue: WaitQueue | null;
+  /** Who came next, null for whoever came last. */
   nextInQueue: Waiter | null;
+  /** Who came before; for the first in a queue whoever came last. */
   previousInQueue: Waiter | null;
   /** It may be ready. Marks; must resume nobody (R3). */
   wake(): void;
@@ -22,33 +24,39 @@ export interface Waiter {
 export class WaitQueue {
   /** Who has waited longest, null if nobody waits. */
   first: Waiter | null = null;
-  /** Who came last. */
-  last: Waiter | null = null;
-  /** How many wait. */
-  size = 0;
+
+  /** True while nobody waits. */
+  get isEmpty(): boolean {
+    return this.first === null;
+  }
 
   /** Adds at the end. */
   push(waiter: Waiter): void {
-    const { last } = this;
+    const { first } = this;
     waiter.inQueue = this;
+    if (first === null) {
+      this.first = waiter;
+      waiter.previousInQueue = waiter;
+      return;
+    }
+    const last = first.previousInQueue as Waiter;
+    last.nextInQueue = waiter;
     waiter.previousInQueue = last;
-    if (last === null) this.first = waiter;
-    else last.nextInQueue = waiter;
-    this.last = waiter;
-    this.size++;
+    first.previousInQueue = waiter;
   }
 
   /** Takes out `waiter`, who must be in this queue. */
   remove(waiter: Waiter): void {
     const { nextInQueue, previousInQueue } = waiter;
-    if (previousInQueue === null) this.first = nextInQueue;
-    else previousInQueue.nextInQueue = nextInQueue;
-    if (nextInQueue === null) this.last = previousInQueue;
-    else nextInQueue.previousInQueue = previousInQueue;
+    const { first } = this;
+    if (waiter === first) this.first = nextInQueue;
+    else (previousInQueue as Waiter).nextInQueue = nextInQueue;
+    // Behind the last comes the first, who is `waiter` if nobody else waits.
+    const behind = nextInQueue ?? (first as Waiter);
+    behind.previousInQueue = previousInQueue;
     waiter.inQueue = null;
     waiter.nextInQueue = null;
     waiter.previousInQueue = null;
-    this.size--;
   }
 
   /** Marks who has waited longest ready. @returns false if nobody waits */

@@ -92,6 +92,11 @@ export class LocalFlow implements StreamFlow, KernelSocket {
     sockets.setRoom(id, ROOM_TELL);
   }
 
+  /** Whom errors name: one of the two ends has no path. */
+  get namedEnd(): Endpoint {
+    return { host: this.path, port: 0 };
+  }
+
   // --- sending -----------------------------------------------------------------------------------
 
   get sendSpaceBytes(): number {

@@ -69,7 +69,7 @@ export class NameLookup {
     // A name may have addresses of kinds that we do not know.
     this.errno = errno === 0 && addresses.length === 0 ? -ERRNO.ENOENT : errno;
     this.onEnd?.();
-    if (this.waiting.size === 0) return;
+    if (this.waiting.isEmpty) return;
     this.waiting.wakeAll();
     this.#loop.kick();
   }

@@ -6,7 +6,7 @@
 //   bucket:  0 .. split-1   split .. half-1   half .. half+split-1
 //            split already  to be split       what was split off
 
-import type { Flow } from "./flow.ts";
+import { type Flow, portsWord } from "./flow.ts";
 
 /** An address as four int32 words, as in `IpAddress`; arriving packets reuse one such object. */
 export interface AddressWords {
@@ -47,7 +47,7 @@ export class FlowTable {
   hash(local: AddressWords, localPort: number, remote: AddressWords, remotePort: number): number {
     // Only the last word of an IPv4-mapped address differs; the others cost three multiplications.
     let h = mix(this.#seed, remote.w3);
-    h = mix(h, (remotePort << 16) | localPort);
+    h = mix(h, portsWord(localPort, remotePort));
     h = mix(h, local.w3);
     h = mix(h, remote.w2 ^ local.w2);
     h = mix(h, remote.w1 ^ remote.w0);
@@ -63,12 +63,12 @@ export class FlowTable {
     remote: AddressWords,
     remotePort: number,
   ): Flow | null {
+    const ports = portsWord(localPort, remotePort);
     let flow = this.#buckets[this.#bucketOf(hash)] as Flow | null;
     while (flow !== null) {
       if (
         flow.hash === hash &&
-        flow.remotePort === remotePort &&
-        flow.localPort === localPort &&
+        flow.ports === ports &&
         sameAddress(flow.remote, remote) &&
         sameAddress(flow.local, local)
       ) {

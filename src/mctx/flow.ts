@@ -51,6 +51,11 @@ const OPENING = 4;
 const TIME_WAITING = 8;
 const GONE = 16;
 
+/** @returns both ports of a connection in one int32 */
+export function portsWord(localPort: number, remotePort: number): number {
+  return (remotePort << 16) | localPort;
+}
+
 class FlowTimer extends Timer {
   readonly flow: Flow;
 
@@ -69,8 +74,8 @@ export class Flow implements StreamFlow {
   readonly owner: FlowOwner;
   readonly local: IpAddress;
   readonly remote: IpAddress;
-  readonly localPort: number;
-  readonly remotePort: number;
+  /** As `portsWord` has them. */
+  readonly ports: number;
   /** Hash of the 4-tuple under the context's seed. */
   readonly hash: number;
   /** Next flow in the same bucket of the flow table. */
@@ -106,9 +111,8 @@ export class Flow implements StreamFlow {
   ) {
     this.owner = owner;
     this.local = local;
-    this.localPort = localPort;
     this.remote = remote;
-    this.remotePort = remotePort;
+    this.ports = portsWord(localPort, remotePort);
     this.hash = hash;
     this.next = null;
     this.config = config;
@@ -121,6 +125,14 @@ export class Flow implements StreamFlow {
     this.listNext = null;
     this.listPrevious = null;
     this.timer = null;
+  }
+
+  get localPort(): number {
+    return this.ports & 0xffff;
+  }
+
+  get remotePort(): number {
+    return this.ports >>> 16;
   }
 
   /** Its connection; asking for it wakes one that rests. */
@@ -172,7 +184,7 @@ export class Flow implements StreamFlow {
   }
 
   set isQueued(is: boolean) {
-    this.#mark(QUEUED, is);
+    this.mark(QUEUED, is);
   }
 
   /** True once its handshake is done and it waits on, or was taken from, the accept queue. */
@@ -181,7 +193,7 @@ export class Flow implements StreamFlow {
   }
 
   set isOffered(is: boolean) {
-    this.#mark(OFFERED, is);
+    this.mark(OFFERED, is);
   }
 
   /** True from `connect` until it is established or gone. */
@@ -190,7 +202,7 @@ export class Flow implements StreamFlow {
   }
 
   set isOpening(is: boolean) {
-    this.#mark(OPENING, is);
+    this.mark(OPENING, is);
   }
 
   /** True once it counts as TIME-WAIT instead of as a socket. */
@@ -199,7 +211,7 @@ export class Flow implements StreamFlow {
   }
 
   set isTimeWait(is: boolean) {
-    this.#mark(TIME_WAITING, is);
+    this.mark(TIME_WAITING, is);
   }
 
   /** True once it has left the flow table; it sends nothing any more. */
@@ -208,10 +220,11 @@ export class Flow implements StreamFlow {
   }
 
   set isGone(is: boolean) {
-    this.#mark(GONE, is);
+    this.mark(GONE, is);
   }
 
-  #mark(mark: number, is: boolean): void {
+  // `#mark` would cost each flow a word.
+  private mark(mark: number, is: boolean): void {
     this.#marks = is ? this.#marks | mark : this.#marks & ~mark;
   }
 

@@ -128,7 +128,7 @@ export class DatagramCore<To, Received> implements FlowSink {
 
   /** A receiver has ended in any way: the next may have something to take. */
   wakeNext(): void {
-    if (this.#isOpen && this.readers.size > 0 && this.flow.hasReceived) this.readers.wakeOne();
+    if (this.#isOpen && !this.readers.isEmpty && this.flow.hasReceived) this.readers.wakeOne();
   }
 
   /** Nobody to send to was named. */

@@ -25,7 +25,7 @@ export function backlogQueue(loop: Loop, name: string): WaitQueue {
 /** Who waited there does so no longer. */
 export function leaveBacklog(loop: Loop, name: string): void {
   const byName = queues.get(loop);
-  if (byName?.get(name)?.size === 0) byName.delete(name);
+  if (byName?.get(name)?.isEmpty) byName.delete(name);
 }
 
 /** A connection has been accepted: there is room for one. */

@@ -31,7 +31,7 @@ export class IpcConnection {
   constructor(loop: Loop, flow: LocalFlow) {
     this.path = flow.path;
     this.#flow = flow;
-    this.#stream = new Stream(loop, flow, CALLS, { host: flow.path, port: 0 });
+    this.#stream = new Stream(loop, flow, CALLS);
   }
 
   /** Our end: `host` is its path, `""` for the side that connected and for a pair. */

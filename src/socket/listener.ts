@@ -227,7 +227,7 @@ export class Listener<C extends Accepted> implements ListenerSink {
 
   /** Tells the next acceptor if a connection waits. */
   wakeNext(): void {
-    if (this.#isOpen && this.acceptors.size > 0 && this.place.waiting > 0) {
+    if (this.#isOpen && !this.acceptors.isEmpty && this.place.waiting > 0) {
       this.acceptors.wakeOne();
     }
   }

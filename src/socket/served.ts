@@ -60,39 +60,41 @@ export class Served<C extends Accepted> {
 
   next(value: unknown): Step {
     try {
-      this.#iterator ??= this.#begin();
-      return this.#went(this.#iterator.next(value));
+      this.#iterator ??= this.begin();
+      return this.went(this.#iterator.next(value));
     } catch (error) {
-      return this.#threw(error);
+      return this.threw(error);
     }
   }
 
   throw(error: unknown): Step {
     const iterator = this.#iterator;
-    if (iterator?.throw === undefined) return this.#threw(error);
+    if (iterator?.throw === undefined) return this.threw(error);
     try {
-      return this.#went(iterator.throw(error));
+      return this.went(iterator.throw(error));
     } catch (thrown) {
-      return this.#threw(thrown);
+      return this.threw(thrown);
     }
   }
 
   return(value: unknown): Step {
     const iterator = this.#iterator;
-    if (iterator?.return === undefined) return this.#ended();
+    if (iterator?.return === undefined) return this.ended();
     try {
-      return this.#went(iterator.return(value));
+      return this.went(iterator.return(value));
     } catch (thrown) {
-      return this.#threw(thrown);
+      return this.threw(thrown);
     }
   }
 
   /** The handler does not end, and is stepped no more. */
   abandon(): void {
-    this.#ended();
+    this.ended();
   }
 
-  #begin(): Iterator<unknown, unknown, unknown> {
+  // `#methods` would cost each of them a word.
+
+  private begin(): Iterator<unknown, unknown, unknown> {
     this.#connection.disown();
     const { handler, call } = this.#service;
     const made = handler(this.#connection);
@@ -101,18 +103,18 @@ export class Served<C extends Accepted> {
     throw new TypeError(`${call}: ${HANDLER_RULE}`);
   }
 
-  #went(step: IteratorResult<unknown, unknown>): Step {
-    return step.done === true ? this.#ended() : step;
+  private went(step: IteratorResult<unknown, unknown>): Step {
+    return step.done === true ? this.ended() : step;
   }
 
-  #threw(error: unknown): Step {
+  private threw(error: unknown): Step {
     // Of another coroutine ECANCELED is an error as any: `join` of one that was cancelled, say.
     const isOurEnd = currentCoroutine()?.isCancelled && isNetError(error, "ECANCELED");
     if (!isOurEnd) this.#service.failed(error, this.#connection);
-    return this.#ended();
+    return this.ended();
   }
 
-  #ended(): Step {
+  private ended(): Step {
     this.#connection.abort();
     this.#service.active--;
     this.#service.freed();

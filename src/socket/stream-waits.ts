@@ -119,7 +119,7 @@ export class CloseWait extends Wait<void> {
   }
 
   override queue(): WaitQueue {
-    return this.stream.closers;
+    return this.stream.writers;
   }
 
   override take(): void {

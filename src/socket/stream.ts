@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What blocks on a byte stream, whoever carries it: TCP of our own stack, TCP of the kernel, a
-// local socket. Each call is a Wait that polls the flow and parks on one of three queues; the
+// local socket. Each call is a Wait that polls the flow and parks on one of two queues; the
 // flow's events mark those queues ready, the run loop resumes (R3). `TcpConnection` and
 // `IpcConnection` are its faces.
 
@@ -62,42 +62,41 @@ export function streamCalls(kind: string): StreamCalls {
   };
 }
 
+/** Neither closed nor being closed. */
+const OPEN = 1;
+/** A `close` or `linger` waits. */
+const CLOSING = 2;
+/** Nothing follows what has been sent. */
+const DONE = 4;
+
 /** One open stream: the state of a handle, and who waits on it. */
 export class Stream implements FlowSink {
   readonly flow: StreamFlow;
   readonly #loop: Loop;
   readonly calls: StreamCalls;
-  /** Whom errors name; null: the peer. */
-  readonly #named: Endpoint | null;
   /** Null: no coroutine owns it. */
   #ownership: Ownership | null;
   // Made when somebody waits for the first time.
   #readers: WaitQueue | null = null;
   #writers: WaitQueue | null = null;
-  #closers: WaitQueue | null = null;
   /** Room to send that has been handed out; whatever else is sent takes it back. */
   reservation: Reservation | null = null;
-  #isOpen = true;
-  #isClosing = false;
-  #isDone = false;
+  /** Bits, since there may be a million of these. */
+  #marks = OPEN;
   #receiver: Wait<unknown> | null = null;
-  /** The receiver, while what arrives may go straight into its buffer. */
-  #reader: RecvWait | null = null;
   #sender: Wait<unknown> | null = null;
 
-  /** @param named - whom errors name; null: the peer */
-  constructor(loop: Loop, flow: StreamFlow, calls: StreamCalls, named: Endpoint | null = null) {
+  constructor(loop: Loop, flow: StreamFlow, calls: StreamCalls) {
     this.#loop = loop;
     this.flow = flow;
     this.calls = calls;
-    this.#named = named;
     flow.sink = this;
     this.#ownership = new Ownership(this);
   }
 
   /** False once it is being closed, or was. */
   get isOpen(): boolean {
-    return this.#isOpen;
+    return (this.#marks & OPEN) !== 0;
   }
 
   /** As `TcpConnection.send`. */
@@ -124,11 +123,11 @@ export class Stream implements FlowSink {
   /** As `TcpConnection.done`. */
   done(): void {
     const { done } = this.calls;
-    if (!this.#isOpen) throw netError("EBADF", done, this.#ownership?.detailOf(EBADF));
-    if (this.#isDone) throw netError("EPIPE", done);
+    if (!this.isOpen) throw netError("EBADF", done, this.#ownership?.detailOf(EBADF));
+    if ((this.#marks & DONE) !== 0) throw netError("EPIPE", done);
     const { failure } = this.flow;
     if (failure !== 0) throw this.errorOf(failure, done);
-    this.#finish();
+    this.finish();
     this.#writers?.wakeAll();
     this.#loop.kick();
   }
@@ -145,25 +144,25 @@ export class Stream implements FlowSink {
 
   /** As `TcpConnection.release`. */
   release(): void {
-    if (!this.#isOpen) return;
-    this.#leave();
+    if (!this.isOpen) return;
+    this.leave();
     this.#ownership?.release();
-    this.#letGo();
+    this.letGo();
   }
 
   /** As `TcpConnection.abort`. */
   abort(): void {
-    if (!this.#isOpen && !this.#isClosing) return;
-    this.#isClosing = false;
-    this.#leave();
+    if ((this.#marks & (OPEN | CLOSING)) === 0) return;
+    this.#marks &= ~CLOSING;
+    this.leave();
     this.#ownership?.release();
-    this.#reset();
+    this.reset();
   }
 
   /** As `TcpConnection.moveTo`. */
   moveTo(bundle: Bundle): void {
     const { moveTo } = this.calls;
-    if (!this.#isOpen) throw netError("EBADF", moveTo, this.#ownership?.detailOf(EBADF));
+    if (!this.isOpen) throw netError("EBADF", moveTo, this.#ownership?.detailOf(EBADF));
     this.#ownership ??= new Ownership(this);
     this.#ownership.moveTo(moveTo, bundle);
   }
@@ -186,24 +185,16 @@ export class Stream implements FlowSink {
     return this.#readers;
   }
 
-  /** Where those wait who send. */
+  /** Where those wait who send or close: the same events of the flow concern both. */
   get writers(): WaitQueue {
     this.#writers ??= new WaitQueue();
     return this.#writers;
-  }
-
-  /** Where those wait who close. */
-  get closers(): WaitQueue {
-    this.#closers ??= new WaitQueue();
-    return this.#closers;
   }
 
   /** From the flow: marks, resumes nobody. */
   flowEvents(events: number): void {
     if ((events & (EVENT_READABLE | EVENT_STATE)) !== 0) this.#readers?.wakeAll();
     if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.#writers?.wakeAll();
-    // A flow may tell of an acknowledgement of everything by either.
-    if ((events & (EVENT_WRITABLE | EVENT_STATE)) !== 0) this.#closers?.wakeAll();
   }
 
   /**
@@ -211,7 +202,7 @@ export class Stream implements FlowSink {
    * once it has what it waits for; until it is resumed more may follow.
    */
   deliver(bytes: Uint8Array): number {
-    const wait = this.#reader;
+    const wait = this.reader;
     // Cancelled, it stands nowhere any more. A plain Effection task that is halted after it was
     // woken would lose what it has been given.
     if (wait === null || !(wait.waiter instanceof Coroutine)) return 0;
@@ -229,7 +220,7 @@ export class Stream implements FlowSink {
 
   /** True while `deliver` may find somebody. */
   get isReading(): boolean {
-    return this.#reader !== null;
+    return this.reader !== null;
   }
 
   /** One step of a receive. @returns as `Wait.poll` */
@@ -255,20 +246,19 @@ export class Stream implements FlowSink {
     if (taken < 0) return flow.failure || taken;
     if (flow.failure !== 0) return flow.failure;
     this.#receiver = wait;
-    this.#reader = wait.isClause ? null : wait;
     return PENDING;
   }
 
   /** Whether `wait` (null: a call that never waits) may receive. @returns READY or -errno */
   gateRecv(wait: Wait<unknown> | null): number {
-    if (!this.#isOpen) return -EBADF;
+    if (!this.isOpen) return -EBADF;
     return this.#receiver !== null && this.#receiver !== wait ? -EBUSY : READY;
   }
 
   /** Whether `wait` (null: a call that never waits) may send. @returns READY or -errno */
   gateSend(wait: Wait<unknown> | null): number {
-    if (!this.#isOpen) return -EBADF;
-    if (this.#isDone) return -EPIPE;
+    if (!this.isOpen) return -EBADF;
+    if ((this.#marks & DONE) !== 0) return -EPIPE;
     return this.#sender !== null && this.#sender !== wait ? -EBUSY : READY;
   }
 
@@ -305,11 +295,11 @@ export class Stream implements FlowSink {
 
   /** The first step of a close. @returns as `Wait.poll` */
   startClose(isLinger: boolean): number {
-    if (!this.#isOpen) return -EBADF;
-    this.#leave();
-    this.#isClosing = true;
+    if (!this.isOpen) return -EBADF;
+    this.leave();
+    this.#marks |= CLOSING;
     if (this.flow.failure !== 0) return this.flow.failure;
-    this.#finish();
+    this.finish();
     this.flow.discardReceived();
     return this.pollClose(isLinger);
   }
@@ -317,7 +307,7 @@ export class Stream implements FlowSink {
   /** Every later step of a close. @returns as `Wait.poll` */
   pollClose(isLinger: boolean): number {
     // `abort`, or the end of the owner, has overtaken the close.
-    if (!this.#isClosing) return -EBADF;
+    if ((this.#marks & CLOSING) === 0) return -EBADF;
     const { flow } = this;
     if (isLinger ? flow.isAcknowledged : flow.isOrderlyClosed) return READY;
     return flow.failure || PENDING;
@@ -325,19 +315,16 @@ export class Stream implements FlowSink {
 
   /** The close has ended: without success, abort what is left. */
   endClose(isOrderly: boolean): void {
-    if (!this.#isClosing) return;
-    this.#isClosing = false;
+    if ((this.#marks & CLOSING) === 0) return;
+    this.#marks &= ~CLOSING;
     this.#ownership?.release();
-    if (isOrderly) this.#letGo();
-    else this.#reset();
+    if (isOrderly) this.letGo();
+    else this.reset();
   }
 
   /** A send or receive has ended in any way. */
   ended(wait: Wait<unknown>): void {
-    if (this.#receiver === wait) {
-      this.#receiver = null;
-      this.#reader = null;
-    }
+    if (this.#receiver === wait) this.#receiver = null;
     if (this.#sender === wait) this.#sender = null;
   }
 
@@ -349,7 +336,7 @@ export class Stream implements FlowSink {
   /** The error of a call on this stream. @param message - says more than the code */
   errorOf(errno: number, syscall: string, message?: string): NetError {
     const detail = message ?? this.#ownership?.detailOf(errno);
-    return endpointError(errno, syscall, this.#named ?? this.flow.remoteEnd, detail);
+    return endpointError(errno, syscall, this.flow.namedEnd ?? this.flow.remoteEnd, detail);
   }
 
   /** Both ends, for a handle that shows them. */
@@ -357,28 +344,34 @@ export class Stream implements FlowSink {
     return { local: this.flow.localEnd, remote: this.flow.remoteEnd };
   }
 
-  #finish(): void {
-    if (!this.#isDone) {
-      this.#isDone = true;
-      this.flow.finish(this.#loop.nowMs);
-    }
+  // `#methods` would cost each stream a word, by which the engine tells who has them.
+
+  /** The receiver, while what arrives may go straight into its buffer. */
+  private get reader(): RecvWait | null {
+    const receiver = this.#receiver;
+    return receiver instanceof RecvWait && !receiver.isClause ? receiver : null;
+  }
+
+  private finish(): void {
+    if ((this.#marks & DONE) !== 0) return;
+    this.#marks |= DONE;
+    this.flow.finish(this.#loop.nowMs);
   }
 
   /** From now on every call is EBADF, those that wait included. */
-  #leave(): void {
-    this.#isOpen = false;
+  private leave(): void {
+    this.#marks &= ~OPEN;
     this.#readers?.wakeAll();
     this.#writers?.wakeAll();
-    this.#closers?.wakeAll();
   }
 
-  #letGo(): void {
+  private letGo(): void {
     this.flow.sink = null;
     this.flow.release(this.#loop.now());
     this.#loop.kick();
   }
 
-  #reset(): void {
+  private reset(): void {
     this.flow.sink = null;
     this.flow.abort(this.#loop.now());
     this.#loop.kick();

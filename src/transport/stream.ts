@@ -44,6 +44,8 @@ export interface StreamFlow {
   readonly localEnd: Endpoint;
   /** The peer's end. */
   readonly remoteEnd: Endpoint;
+  /** Whom errors name; none: the peer. */
+  readonly namedEnd?: Endpoint;
 
   /** True once the connection is open and while it lives. */
   readonly isEstablished: boolean;

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from "vitest";
 import { bundle, go, now, type Operation, sleep, tcp } from "../../src/index.ts";
+import { portsWord } from "../../src/mctx/flow.ts";
 import { FlowTable } from "../../src/mctx/flow-table.ts";
 import { craftTcp, FrameView, simulate, TCP_FLAGS } from "../../src/testing.ts";
 import {
@@ -48,8 +49,7 @@ describe("the flow table", () => {
           hash,
           local,
           remote,
-          localPort: PORT,
-          remotePort: port,
+          ports: portsWord(PORT, port),
           next: null,
         });
         table.add(flow);

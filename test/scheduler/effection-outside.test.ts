@@ -66,7 +66,7 @@ describe("inside a plain Effection task", () => {
     });
     await task.halt();
     expect(ended).toBe("finally");
-    expect(values.receivers.size).toBe(0);
+    expect(values.receivers.isEmpty).toBe(true);
     nothingIsLeft();
   });
 

@@ -299,7 +299,7 @@ describe("a device", () => {
     const values = channel<number>();
     let isThere = false;
     poller.onPoll = () => {
-      if (!isThere || values.receivers.size === 0) return 0;
+      if (!isThere || values.receivers.isEmpty) return 0;
       isThere = false;
       return 1;
     };
