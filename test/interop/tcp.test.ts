@@ -226,8 +226,8 @@ describeWithNic("interop", () => {
 
     scenario("a port in TIME-WAIT is opened again after a second", function* (lab) {
       const { kernel, wire, mctx } = lab;
-      yield* kernel.call("listen", KERNEL, PORT + 2, true);
-      const to = { host: KERNEL, port: PORT + 2, localPort: 50_000 };
+      yield* kernel.call("listen", KERNEL, PORT + 3, true);
+      const to = { host: KERNEL, port: PORT + 3, localPort: 50_000 };
       for (let i = 0; i < 3; i++) {
         const conn = yield* tcp.connect(to, soon());
         yield* say(conn, `life ${i}`);
