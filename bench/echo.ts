@@ -3,7 +3,16 @@
 // client for all; and from a client on our own stack, which shows what the kernel's hides.
 
 import { type Comparison, type ComparisonGoal, comparing } from "./support/comparison.ts";
-import { boundOf, cEpoll, everybody, ourStack, withOurClient } from "./support/contestants.ts";
+import {
+  boundOf,
+  bunAndDeno,
+  cEpoll,
+  everybody,
+  nodeNet,
+  ourClient,
+  ourStack,
+  withOurClient,
+} from "./support/contestants.ts";
 import { type Load, type Metric, P50, P99, P999, RATE } from "./support/load.ts";
 import type { Suite } from "./support/suite.ts";
 
@@ -46,6 +55,14 @@ const GOALS: readonly ComparisonGoal[] = [
   ...["af_xdp", "tap", "af_packet"].flatMap((ours) =>
     goals(ours, ECHO_64, RATE, "at least", [[boundOf(ours), 0.75]]),
   ),
+  // The same without the kernel's client, which takes more of each round trip than the servers do.
+  ...goals(ourClient("af_xdp"), ECHO_1, P50, "at most", [[ourClient("node net"), 0.3]]),
+  ...goals(ourClient("af_xdp"), ECHO_64, RATE, "at least", [
+    [ourClient("node net"), 2],
+    [ourClient("bun"), 1.2],
+    [ourClient("C epoll"), 1.2],
+    [ourClient(SPINNING), 1.2],
+  ]),
   ...goals("kernel sockets", ECHO_64, RATE, "at least", [
     ["node net", 1.6],
     ["bun", 1],
@@ -60,8 +77,13 @@ export const comparison: Comparison = {
   servers: (site) => [
     ...everybody(site),
     withOurClient(ourStack(site, "af_packet"), "af_packet", OUR_CLIENT_LOADS),
-    withOurClient(ourStack(site, "af_xdp"), "af_xdp", OUR_CLIENT_LOADS),
-    withOurClient(cEpoll(site, "veth", "spin"), "af_packet", OUR_CLIENT_LOADS),
+    ...[
+      ourStack(site, "af_xdp"),
+      nodeNet(site, "veth"),
+      ...bunAndDeno(site, "veth"),
+      cEpoll(site, "veth", "block"),
+      cEpoll(site, "veth", "spin"),
+    ].map((server) => withOurClient(server, "af_xdp", OUR_CLIENT_LOADS)),
   ],
   metrics: () => [RATE, P50, P99, P999],
 };

@@ -118,7 +118,12 @@ export function withOurClient(
       : { driver: kind, interface: "c0", addresses: [CLIENT_HOST] };
   const place: StackPlace = { driver, address: `${CLIENT_HOST}/24` };
   const client = nodeProgram("client", place);
-  return { ...server, name: `${server.name}, our client`, client, loads };
+  return { ...server, name: ourClient(server.name), client, loads };
+}
+
+/** What a server is called when our client loads it. */
+export function ourClient(name: string): string {
+  return `${name}, our client`;
 }
 
 /**
