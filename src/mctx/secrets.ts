@@ -13,9 +13,8 @@ export type RandomSource = (into: Uint8Array) => void;
 /** The ephemeral ports, both ends included. */
 export type PortRange = Pick<Limits, "ephemeralFirst" | "ephemeralLast">;
 
-const PURPOSE_ISN = 1;
-const PURPOSE_TIMESTAMP = 2;
-const PURPOSE_PORT = 3;
+const PURPOSE_CONNECTION = 1;
+const PURPOSE_PORT = 2;
 /** RFC 6528 §3: the clock part of the ISN ticks every 4 microseconds. */
 const ISN_TICKS_PER_MS = 250;
 /** RFC 6056 §3.3.4 (algorithm 4): counters kept per hash bucket, so that destinations differ. */
@@ -29,6 +28,10 @@ export class Secrets {
   readonly #random: RandomSource;
   /** Secret seed for the flow table. */
   readonly flowSeed: number;
+  /** Initial sequence number of the connection that `open` was asked for last. */
+  iss: number;
+  /** What that connection adds to its clock in the timestamps it sends. */
+  tsOffset: number;
 
   constructor(random: RandomSource) {
     this.#random = random;
@@ -37,30 +40,27 @@ export class Secrets {
     const view = new DataView(bytes.buffer);
     this.#hash = new SipHash(bytes.subarray(0, 16));
     this.flowSeed = view.getInt32(16, true);
+    this.iss = 0;
+    this.tsOffset = 0;
     this.#words = new Int32Array(10);
     this.#portCounters = new Uint16Array(bytes.slice(20).buffer);
   }
 
-  /** Initial sequence number of a connection that opens now: 4 us clock + PRF(4-tuple). */
-  initialSequence(
+  /**
+   * Chooses what a connection that opens now starts with: `iss` is a 4 us clock + PRF(4-tuple),
+   * `tsOffset` the other half of that PRF.
+   */
+  open(
     local: IpAddress,
     localPort: number,
     remote: IpAddress,
     remotePort: number,
     nowMs: number,
-  ): number {
+  ): void {
     const clock = Math.floor(nowMs * ISN_TICKS_PER_MS) % 0x1_0000_0000;
-    return (this.#digest(PURPOSE_ISN, local, localPort, remote, remotePort) + (clock >>> 0)) | 0;
-  }
-
-  /** What this connection adds to its clock in the timestamps it sends. */
-  timestampOffset(
-    local: IpAddress,
-    localPort: number,
-    remote: IpAddress,
-    remotePort: number,
-  ): number {
-    return this.#digest(PURPOSE_TIMESTAMP, local, localPort, remote, remotePort);
+    const digest = this.#digest(PURPOSE_CONNECTION, local, localPort, remote, remotePort);
+    this.iss = (digest + (clock >>> 0)) | 0;
+    this.tsOffset = this.#hash.high;
   }
 
   /**

@@ -444,7 +444,8 @@ export class Stack implements TcbHost, FlowOwner {
     replacedNxt: number | null = null,
   ): Flow {
     const secrets = this.#secrets;
-    let iss = secrets.initialSequence(local, localPort, remote, remotePort, nowMs);
+    secrets.open(local, localPort, remote, remotePort, nowMs);
+    let { iss } = secrets;
     // RFC 6191 §2: beyond all that the connection in TIME-WAIT has sent, however fast that was.
     if (replacedNxt !== null && ((iss - replacedNxt) | 0) <= 0) iss = (replacedNxt + 65_537) | 0;
     const hash = this.#flows.hash(local, localPort, remote, remotePort);
@@ -459,7 +460,7 @@ export class Stack implements TcbHost, FlowOwner {
       remotePort,
       this.network.mtu - this.network.ipHeaderBytes - TCP_HEADER_BYTES,
       iss,
-      secrets.timestampOffset(local, localPort, remote, remotePort),
+      secrets.tsOffset,
     );
     this.#flows.add(flow);
     return flow;
