@@ -230,8 +230,9 @@ static void scribble(void) {
       uint16_t theirs;
       memcpy(&theirs, ring + (is_server ? 6 : 64), 2);
       const uint16_t room = (uint16_t)(is_server ? theirs - *counter : theirs + 16 - *counter);
-      if (room == 0 || room > 16) continue;
-      *counter = (uint16_t)(*counter + 1);
+      if (room == 0) continue;
+      // A buffer that moved while it was read has let the other side write upon the rings: begin anew.
+      *counter = room > 16 ? theirs : (uint16_t)(*counter + 1);
       memcpy(ring + (is_server ? 64 : 6), counter, 2);
     }
   }
