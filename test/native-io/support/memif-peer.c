@@ -231,7 +231,7 @@ static void scribble(void) {
       memcpy(&theirs, ring + (is_server ? 6 : 64), 2);
       const uint16_t room = (uint16_t)(is_server ? theirs - *counter : theirs + 16 - *counter);
       if (room == 0) continue;
-      // A buffer that moved while it was read has let the other side write upon the rings: begin anew.
+      // A buffer that moved while it was read has had the other side write upon the rings.
       *counter = room > 16 ? theirs : (uint16_t)(*counter + 1);
       memcpy(ring + (is_server ? 64 : 6), counter, 2);
     }
